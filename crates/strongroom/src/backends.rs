@@ -1,0 +1,278 @@
+//! The backends, one row each. Nothing outside this room names one.
+
+use std::fmt;
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::declared::Declared;
+use crate::env::{Deployment, Env};
+use crate::error::{Error, ErrorKind, Result};
+use crate::provider::SecretProvider;
+use crate::provider_url::ProviderUrl;
+use crate::rails::{GuardRails, Rail};
+
+mod aws;
+mod env_vars;
+mod memory;
+mod plain_file;
+mod sealed_file;
+mod vault;
+
+/// Every backend of this crate.
+pub(crate) const ALL: &[Backend] = &[
+    vault::BACKEND,
+    aws::BACKEND,
+    sealed_file::BACKEND,
+    env_vars::BACKEND,
+    plain_file::BACKEND,
+    memory::BACKEND,
+];
+
+/// A future that a [`Backend`]'s `open` returns.
+pub type Opening = Pin<Box<dyn Future<Output = Result<Arc<dyn SecretProvider>>> + Send>>;
+
+/// One backend: how it is addressed, noticed and opened. A row of plain data, so that a third
+/// party's backend is registered exactly as our own are.
+///
+/// ```
+/// use strongroom::{Backend, Error, ErrorKind};
+///
+/// const ECHO: Backend = Backend::new("echo", "a demonstration", |_connect| {
+///     Box::pin(async { Err(Error::new(ErrorKind::Unsupported, "nothing to open")) })
+/// });
+/// assert_eq!(ECHO.scheme(), "echo");
+/// ```
+#[derive(Clone, Copy)]
+pub struct Backend {
+    scheme: &'static str,
+    title: &'static str,
+    url_keys: &'static [&'static str],
+    detect: fn(&Env, Deployment) -> Result<Vec<Probe>>,
+    open: fn(Connect) -> Opening,
+}
+
+impl Backend {
+    /// Makes a row: the scheme of its addresses, what people call it, and how to open it.
+    pub const fn new(
+        scheme: &'static str,
+        title: &'static str,
+        open: fn(Connect) -> Opening,
+    ) -> Self {
+        Self {
+            scheme,
+            title,
+            url_keys: &[],
+            detect: |_, _| Ok(Vec::new()),
+            open,
+        }
+    }
+
+    /// Sets the keys that the query of its addresses may have. Any other is an error.
+    #[must_use]
+    pub const fn with_url_keys(mut self, keys: &'static [&'static str]) -> Self {
+        self.url_keys = keys;
+        self
+    }
+
+    /// Sets how detection notices it: what it looks for in the environment, and what it found.
+    #[must_use]
+    pub const fn with_detect(mut self, detect: fn(&Env, Deployment) -> Result<Vec<Probe>>) -> Self {
+        self.detect = detect;
+        self
+    }
+
+    /// Returns the scheme of its addresses.
+    pub const fn scheme(&self) -> &'static str {
+        self.scheme
+    }
+
+    /// Returns what people call it.
+    pub const fn title(&self) -> &'static str {
+        self.title
+    }
+
+    /// Returns the keys that the query of its addresses may have.
+    pub const fn url_keys(&self) -> &'static [&'static str] {
+        self.url_keys
+    }
+
+    pub(crate) fn detect(&self, env: &Env, deployment: Deployment) -> Result<Vec<Probe>> {
+        (self.detect)(env, deployment)
+    }
+
+    pub(crate) fn open(&self, connect: Connect) -> Opening {
+        (self.open)(connect)
+    }
+}
+
+impl fmt::Debug for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Backend")
+            .field("scheme", &self.scheme)
+            .field("title", &self.title)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a backend gets to open a connection.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Connect {
+    /// The address. Its query has only keys that the backend's row allows.
+    pub url: ProviderUrl,
+    /// The environment.
+    pub env: Arc<Env>,
+    /// The guard rails, which every backend asks about what it finds.
+    pub rails: GuardRails,
+    /// The declared secrets that this provider is to serve.
+    pub declared: Arc<[Declared]>,
+    /// The directory that relative paths of the address start from.
+    pub base_dir: PathBuf,
+}
+
+impl Connect {
+    /// Makes what a backend gets, for tests of a backend; the factory makes its own.
+    pub fn new(url: ProviderUrl, env: Env, rails: GuardRails) -> Self {
+        let base_dir = env.working_dir().to_owned();
+        Self {
+            url,
+            env: Arc::new(env),
+            rails,
+            declared: Arc::new([]),
+            base_dir,
+        }
+    }
+
+    /// Sets the declared secrets.
+    #[must_use]
+    pub fn with_declared(mut self, declared: impl IntoIterator<Item = Declared>) -> Self {
+        self.declared = declared.into_iter().collect();
+        self
+    }
+
+    /// Sets the directory that relative paths start from.
+    #[must_use]
+    pub fn with_base_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.base_dir = dir.into();
+        self
+    }
+
+    /// Resolves a path of the address.
+    pub fn resolve(&self, path: impl AsRef<Path>) -> PathBuf {
+        self.base_dir.join(path)
+    }
+}
+
+/// How strong a reason is to choose a backend, strongest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Class {
+    /// Somebody named the provider: a flag, `STRONGROOM_PROVIDER`, the manifest.
+    Explicit,
+    /// A variable that means this backend and nothing else.
+    Marker,
+    /// The platform brings it.
+    Platform,
+    /// What is left when nothing points anywhere.
+    Fallback,
+}
+
+impl Class {
+    /// Returns the class's word in traces.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Explicit => "explicit",
+            Self::Marker => "marker",
+            Self::Platform => "platform",
+            Self::Fallback => "fallback",
+        }
+    }
+}
+
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// One thing that detection looked for, and whether it was there.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Probe {
+    /// The class it belongs to.
+    pub class: Class,
+    /// What was looked for, as an operator would say it: `VAULT_ADDR`, `.env`.
+    pub looked_for: String,
+    /// The address, where it was there.
+    pub found: Option<ProviderUrl>,
+    /// What was found, or why it doesn't count, or what to set for it to count.
+    pub detail: String,
+    /// The order among the probes of class fallback, the lowest first.
+    pub rank: u8,
+    /// Guard rails that the address would break, each with the sentence that says so.
+    pub rails: Vec<(Rail, String)>,
+}
+
+impl Probe {
+    /// Says that something was there.
+    pub fn found(class: Class, looked_for: impl Into<String>, url: ProviderUrl) -> Self {
+        Self {
+            class,
+            looked_for: looked_for.into(),
+            found: Some(url),
+            detail: String::new(),
+            rank: 0,
+            rails: Vec::new(),
+        }
+    }
+
+    /// Says that it was not there, and why where that helps.
+    pub fn nothing(class: Class, looked_for: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self {
+            class,
+            looked_for: looked_for.into(),
+            found: None,
+            detail: detail.into(),
+            rank: 0,
+            rails: Vec::new(),
+        }
+    }
+
+    /// Adds what was found, or why it doesn't count.
+    #[must_use]
+    pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = detail.into();
+        self
+    }
+
+    /// Sets the order among the probes of class fallback.
+    #[must_use]
+    pub fn with_rank(mut self, rank: u8) -> Self {
+        self.rank = rank;
+        self
+    }
+
+    /// Adds a guard rail that the address would break.
+    #[must_use]
+    pub fn with_rail(mut self, rail: Rail, sentence: impl Into<String>) -> Self {
+        self.rails.push((rail, sentence.into()));
+        self
+    }
+}
+
+/// Refuses an address whose backend this build doesn't have.
+fn not_in_this_build(connect: &Connect, what: &'static str, feature: &'static str) -> Opening {
+    let scheme = connect.url.scheme().to_owned();
+    Box::pin(async move {
+        let message =
+            format!("this build of strongroom can't open `{scheme}:` addresses: it has no {what}");
+        Err(Error::new(ErrorKind::Unsupported, message).with_help(format!(
+            "the cargo feature `{feature}` brings it, in versions of strongroom that have that feature; \
+             nothing weaker is chosen instead"
+        )))
+    })
+}

@@ -1,0 +1,59 @@
+//! HashiCorp Vault and OpenBao: how they are noticed. This version can't open them.
+
+use super::{Backend, Class, Probe, not_in_this_build};
+use crate::env::{Deployment, Env};
+use crate::error::{Error, ErrorKind, Result};
+use crate::provider_url::ProviderUrl;
+use crate::rails::Rail;
+
+pub(super) const BACKEND: Backend = Backend::new("vault", "HashiCorp Vault / OpenBao", |connect| {
+    not_in_this_build(&connect, "Vault backend", "vault")
+})
+.with_url_keys(&["mount", "prefix", "namespace"])
+.with_detect(detect);
+
+/// `VAULT_ADDR`, or OpenBao's own `BAO_ADDR`.
+fn detect(env: &Env, _: Deployment) -> Result<Vec<Probe>> {
+    ["VAULT_ADDR", "BAO_ADDR"]
+        .into_iter()
+        .map(|variable| {
+            let Some(address) = env.var(variable)? else {
+                return Ok(Probe::nothing(Class::Marker, variable, "not set"));
+            };
+            let mut probe = Probe::found(Class::Marker, variable, url(variable, address)?);
+            for skip in ["VAULT_SKIP_VERIFY", "BAO_SKIP_VERIFY"] {
+                // Anything that is not plainly a "no" switches the check off in their own tools.
+                if env.var(skip)?.is_some_and(|value| {
+                    !matches!(value, "0" | "f" | "F" | "false" | "FALSE" | "False")
+                }) {
+                    let sentence =
+                        format!("{skip} switches the check of the server's certificate off");
+                    probe = probe.with_rail(Rail::CertificateCheckDisabled, sentence);
+                }
+            }
+            Ok(probe)
+        })
+        .collect()
+}
+
+/// `https://host:8200` as `vault://host:8200/`; plain http keeps its own scheme, so that it shows.
+fn url(variable: &str, address: &str) -> Result<ProviderUrl> {
+    let wrong = || {
+        Error::new(
+            ErrorKind::Config,
+            format!("{variable} is not an http or https address"),
+        )
+        .with_help("for example https://vault.internal:8200")
+    };
+    let (scheme, rest) = address.split_once("://").ok_or_else(wrong)?;
+    let scheme = match scheme.to_ascii_lowercase().as_str() {
+        "https" => "vault",
+        "http" => "vault+http",
+        _ => return Err(wrong()),
+    };
+    let host = rest.trim_end_matches('/');
+    if host.is_empty() || host.contains(['/', '?', '#', '@']) {
+        return Err(wrong());
+    }
+    format!("{scheme}://{host}/").parse().map_err(|_| wrong())
+}

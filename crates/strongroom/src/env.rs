@@ -1,0 +1,157 @@
+//! The process environment, read once.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use crate::error::{Error, ErrorKind, Result};
+
+mod deployment;
+
+pub use deployment::{Deployment, DeploymentChoice};
+
+/// The variables, working directory and platform paths that detection looks at.
+///
+/// [`Env::process`] is the only place in this crate that reads the process environment; it reads it
+/// whole, once. Tests build an `Env` of their own and never change the process's. Values are wiped
+/// on drop, and `Debug` shows names only.
+///
+/// ```
+/// use strongroom::Env;
+///
+/// let env = Env::empty().with_var("APP_TOKEN", "abc");
+/// assert_eq!(env.var("APP_TOKEN")?, Some("abc"));
+/// assert!(!format!("{env:?}").contains("abc"));
+/// # Ok::<(), strongroom::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Env {
+    // The platform's own encoding, as `OsStr::as_encoded_bytes` gives it.
+    vars: BTreeMap<OsString, Zeroizing<Vec<u8>>>,
+    working_dir: PathBuf,
+    mounted_secrets: PathBuf,
+}
+
+impl Env {
+    /// Reads the environment of this process.
+    pub fn process() -> Self {
+        let mut env = Self::empty();
+        for (name, value) in std::env::vars_os() {
+            env.vars
+                .insert(name, Zeroizing::new(value.into_encoded_bytes()));
+        }
+        // A working directory that was removed leaves relative paths to fail where they are used.
+        env.working_dir = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
+        env
+    }
+
+    /// Makes an environment without variables, in the working directory `.`.
+    pub fn empty() -> Self {
+        Self {
+            vars: BTreeMap::new(),
+            working_dir: PathBuf::from("."),
+            mounted_secrets: PathBuf::from("/run/secrets"),
+        }
+    }
+
+    /// Sets a variable.
+    #[must_use]
+    pub fn with_var(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.vars.insert(
+            name.into(),
+            Zeroizing::new(value.into().into_encoded_bytes()),
+        );
+        self
+    }
+
+    /// Removes a variable.
+    #[must_use]
+    pub fn without_var(mut self, name: impl AsRef<OsStr>) -> Self {
+        self.vars.remove(name.as_ref());
+        self
+    }
+
+    /// Sets the directory that relative paths start from.
+    #[must_use]
+    pub fn with_working_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.working_dir = dir.into();
+        self
+    }
+
+    /// Sets the directory that stands for `/run/secrets`.
+    #[must_use]
+    pub fn with_mounted_secrets(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.mounted_secrets = dir.into();
+        self
+    }
+
+    /// Returns a variable's value; an empty one counts as not set.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Malformed`], naming the variable, if its value is not UTF-8.
+    pub fn var(&self, name: &str) -> Result<Option<&str>> {
+        match self.vars.get(OsStr::new(name)) {
+            None => Ok(None),
+            Some(value) => match std::str::from_utf8(value) {
+                Ok("") => Ok(None),
+                Ok(value) => Ok(Some(value)),
+                Err(_) => Err(Error::new(
+                    ErrorKind::Malformed,
+                    format!("variable {name} is not UTF-8 text"),
+                )),
+            },
+        }
+    }
+
+    /// Reports whether a variable is set, and not to the empty text.
+    pub fn has(&self, name: &str) -> bool {
+        self.vars
+            .get(OsStr::new(name))
+            .is_some_and(|value| !value.is_empty())
+    }
+
+    /// Returns a variable's value as the platform encodes it, an empty one included.
+    pub fn raw(&self, name: &str) -> Option<&[u8]> {
+        self.vars
+            .get(OsStr::new(name))
+            .map(|value| value.as_slice())
+    }
+
+    /// Returns the names of all variables that are UTF-8, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.vars.keys().filter_map(|name| name.to_str())
+    }
+
+    /// Returns the directory that relative paths start from.
+    pub fn working_dir(&self) -> &Path {
+        &self.working_dir
+    }
+
+    /// Returns the directory where platforms mount secrets: `/run/secrets`.
+    pub fn mounted_secrets(&self) -> &Path {
+        &self.mounted_secrets
+    }
+
+    /// Returns the user's configuration directory: `$XDG_CONFIG_HOME`, else `$HOME/.config`.
+    ///
+    /// Only absolute paths count, as the XDG base directory specification says.
+    pub fn config_dir(&self) -> Option<PathBuf> {
+        let absolute = |name: &str| {
+            let value = self.var(name).ok().flatten()?;
+            Path::new(value).is_absolute().then(|| PathBuf::from(value))
+        };
+        absolute("XDG_CONFIG_HOME").or_else(|| absolute("HOME").map(|home| home.join(".config")))
+    }
+}
+
+impl fmt::Debug for Env {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Env")
+            .field("names", &self.vars.keys().collect::<Vec<_>>())
+            .field("working_dir", &self.working_dir)
+            .finish_non_exhaustive()
+    }
+}
