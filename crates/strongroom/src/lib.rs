@@ -3,9 +3,11 @@
 pub mod provider;
 
 mod backends;
+mod clock;
 mod declared;
 mod env;
 mod error;
+mod live;
 mod name;
 mod provider_url;
 mod rails;
@@ -16,6 +18,7 @@ pub use backends::{Backend, Class, Connect, Opening, Probe};
 pub use declared::{Declared, DeclaredSource, Encoding, Kind};
 pub use env::{Deployment, DeploymentChoice, Env};
 pub use error::{Error, ErrorKind, Result};
+pub use live::{Changes, Live, LiveSecret, Publisher};
 pub use name::{MAX_NAME_BYTES, SecretName};
 pub use provider::SecretProvider;
 pub use provider_url::ProviderUrl;
