@@ -1,11 +1,13 @@
 //! The secrets layer that a Rust service boots with.
 
+pub mod policy;
 pub mod provider;
 
 mod backends;
 mod declared;
 mod env;
 mod error;
+mod generate;
 mod name;
 mod provider_url;
 mod rails;
@@ -16,6 +18,7 @@ pub use backends::{Backend, Class, Connect, Opening, Probe};
 pub use declared::{Declared, DeclaredSource, Encoding, Kind};
 pub use env::{Deployment, DeploymentChoice, Env};
 pub use error::{Error, ErrorKind, Result};
+pub use generate::generate;
 pub use name::{MAX_NAME_BYTES, SecretName};
 pub use provider::SecretProvider;
 pub use provider_url::ProviderUrl;
