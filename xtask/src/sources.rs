@@ -18,6 +18,7 @@ const RULES: &[Rule] = &[
     text::lock_files,
     text::registries,
     text::machine_paths,
+    text::links,
     text::long_files,
     code::backends_unnamed,
     code::environment_read_once,

@@ -10,6 +10,9 @@ pub(crate) fn run() -> Result<()> {
     let target_dir = workspace.target_dir.as_path();
     let mut all = vec![
         Step::new("format", || run_cargo("fmt --all -- --check")),
+        Step::new("format, benchmarks", || {
+            run_cargo("fmt --manifest-path benches/Cargo.toml -- --check")
+        }),
         Step::new("sources", sources::check),
         // For every platform, since cargo-deny looks at all of them and must not need the network.
         Step::new("fetch", || run_cargo("fetch --locked")),
@@ -17,6 +20,12 @@ pub(crate) fn run() -> Result<()> {
     ];
     all.extend(clippy(&workspace.features));
     all.extend([
+        // Not measured here, only kept in step with the library.
+        Step::new("clippy, benchmarks", || {
+            run_cargo(
+                "clippy --locked --no-deps --manifest-path benches/Cargo.toml -- --deny warnings",
+            )
+        }),
         Step::new("documentation", documentation),
         Step::new("tests, all features", || {
             tests("--workspace --all-features")

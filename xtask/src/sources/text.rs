@@ -78,6 +78,44 @@ pub(super) fn long_files(files: &[SourceFile]) -> Vec<Finding> {
         .collect()
 }
 
+/// Links between the documents lead somewhere.
+pub(super) fn links(files: &[SourceFile]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for file in files.iter().filter(|file| file.path.ends_with(".md")) {
+        for (number, line) in (1..).zip(file.text.lines()) {
+            let targets = line
+                .split("](")
+                .skip(1)
+                .filter_map(|rest| rest.split(')').next());
+            for target in targets.filter(|target| !leads_somewhere(files, &file.path, target)) {
+                let message = format!("the link to {target} leads nowhere");
+                findings.push(Finding::new(file, number, message));
+            }
+        }
+    }
+    findings
+}
+
+fn leads_somewhere(files: &[SourceFile], from: &str, target: &str) -> bool {
+    let path = target.split('#').next().unwrap_or_default();
+    if path.is_empty() || path.contains("://") {
+        return true;
+    }
+    let mut parts: Vec<&str> = from.split('/').collect();
+    parts.pop();
+    for part in path.trim_end_matches('/').split('/') {
+        match part {
+            "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    let (path, below) = (parts.join("/"), format!("{}/", parts.join("/")));
+    files
+        .iter()
+        .any(|file| file.path == path || file.path.starts_with(&below))
+}
+
 fn lines(
     files: &[SourceFile],
     applies: impl Fn(&SourceFile) -> bool,
@@ -141,6 +179,27 @@ mod tests {
         }
         for line in ["crates/work/x", "~/root/x", "/run/secrets", "$HOME/home/x/"] {
             assert!(found(machine_paths, &[("a.md", line)]).is_empty(), "{line}");
+        }
+    }
+
+    #[test]
+    fn links_that_lead_nowhere_are_found() {
+        let check = |text| found(links, &[("docs/a.md", text), ("src/b.rs", "")]);
+        for text in [
+            "[b](../src/b.rs)",
+            "[s](../src/)",
+            "[a](a.md#top)",
+            "[h](#here)",
+            "[w](https://w.example)",
+        ] {
+            assert!(check(text).is_empty(), "{text}");
+        }
+        for text in [
+            "[b](src/b.rs)",
+            "[b](../src/c.rs)",
+            "[a](a.md) and [s](../sr)",
+        ] {
+            assert_eq!(check(text), ["docs/a.md:1"], "{text}");
         }
     }
 
