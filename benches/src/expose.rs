@@ -54,7 +54,7 @@ pub fn section() -> Section {
 
 `Secret::expose_bytes` against a plain `&[u8]`, both of 32 bytes, both held behind a reference that \
 the compiler can't see through. The time of the loop, and of keeping the compiler from removing it, is \
-in both columns. Median of interleaved rounds. Producing a slice takes about one cycle of the \
+in both columns. The fastest of many interleaved rounds. Producing a slice takes about one cycle of the \
 processor; the control shows how far a ratio can be trusted.
 
 | | measured | plain `&[u8]` | ratio |
