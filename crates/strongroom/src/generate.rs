@@ -192,7 +192,7 @@ mod tests {
             let rounds = if declared.kind == Kind::Password {
                 200
             } else {
-                1000
+                500
             };
             for _ in 0..rounds {
                 let secret = generate(declared).unwrap();

@@ -164,8 +164,9 @@ fn check_deployed(
 fn check_value(declared: &Declared, secret: &Secret, now: SystemTime) -> Vec<Finding> {
     let mut found = Findings::new(&declared.name);
     if let Some(value) = form::check(declared, secret.expose_bytes(), &mut found) {
-        // A URL is judged by its password, which may be a placeholder where the rest is none.
-        let is_placeholder = placeholders::is_placeholder(value, declared.kind);
+        // Of these, the parts that are secret are looked at.
+        let has_parts = matches!(declared.kind, Kind::Url | Kind::Json);
+        let is_placeholder = !has_parts && placeholders::is_placeholder(value, declared.kind);
         if is_placeholder {
             found.placeholder("the value");
         }
@@ -201,17 +202,10 @@ fn check_age(declared: &Declared, secret: &Secret, now: SystemTime, found: &mut 
         return;
     };
     if age > limit {
-        let days = |duration: std::time::Duration| duration.as_secs() / (24 * 60 * 60);
-        let message = format!(
-            "the value is {} days old, and should have been replaced after {}",
-            days(age),
-            humantime::format_duration(limit),
-        );
-        found.warning(
-            rule::ROTATION_DUE,
-            message,
-            "rotate it: `strongroom rotate NAME`",
-        );
+        let days = age.as_secs() / (24 * 60 * 60);
+        let message = format!("the value is {days} days old, which is past its `rotate_after`");
+        let help = "rotate it: `strongroom rotate NAME`";
+        found.warning(rule::ROTATION_DUE, message, help);
     }
 }
 

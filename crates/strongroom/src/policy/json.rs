@@ -6,10 +6,14 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Vis
 use serde_json::error::Category;
 
 use super::{Findings, placeholders, rule};
+use crate::declared::Kind;
 
 pub(super) fn check(value: &[u8], found: &mut Findings<'_>) {
     match serde_json::from_slice::<Content>(value) {
         Err(error) => {
+            if placeholders::is_placeholder(value, Kind::Json) {
+                found.placeholder("the value");
+            }
             // The error's own text quotes what it read.
             let what = match error.classify() {
                 Category::Eof => "the JSON is cut off",

@@ -35,8 +35,10 @@ pub(super) fn check(
         found.placeholder("the key");
     } else if let Some(pattern) = pattern(key.bytes()) {
         found.pattern("the key", pattern);
-    } else if key.bytes().len() >= 8 && key.bytes().iter().all(|byte| matches!(byte, b' '..=b'~')) {
-        check_text(key.bytes(), found);
+    } else if key.bytes().len() >= 8 && key.bytes().iter().all(u8::is_ascii_hexdigit) {
+        let message = "the key's bytes are hexadecimal digits, which hold half of what bytes hold";
+        let help = "declare `encoding = \"hex\"` and store twice as many digits, or generate one";
+        found.violation(rule::TEXT_AS_KEY, message, help);
     }
 }
 
@@ -102,17 +104,9 @@ fn pattern(key: &[u8]) -> Option<Pattern> {
     if first != Some(0) && steps.all(|step| Some(step) == first) {
         return Some(Pattern::Sequence);
     }
-    let is_padded = predictable::counts(key).into_iter().max() > Some(key.len() / 2);
-    (is_padded || predictable::repeats_itself(key)).then_some(Pattern::Repetition)
-}
-
-/// Judges a key whose bytes are all printable, which random ones are not.
-fn check_text(key: &[u8], found: &mut Findings<'_>) {
-    if let Some(pattern) = predictable::find(key, token::UNPREDICTABLE.min(key.len())) {
-        found.pattern("the key", pattern);
-    } else if key.iter().all(u8::is_ascii_hexdigit) {
-        let message = "the key's bytes are hexadecimal digits, which hold half of what bytes hold";
-        let help = "declare `encoding = \"hex\"` and store twice as many digits, or generate one";
-        found.violation(rule::TEXT_AS_KEY, message, help);
+    let most_frequent = predictable::counts(key).into_iter().max();
+    if most_frequent > Some(key.len() / 2) {
+        return Some(Pattern::Repetition);
     }
+    predictable::find(key, token::UNPREDICTABLE.min(key.len()))
 }

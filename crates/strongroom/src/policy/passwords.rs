@@ -1,5 +1,8 @@
 //! The passwords that attackers try first: the most used ones, and what vendors ship.
 
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
 /// Reports whether `password` is a common one, perhaps in other case, with digits or marks put in
 /// front or behind, or with digits in the place of letters (`P@ssw0rd123!`).
 pub(super) fn is_common(password: &[u8]) -> bool {
@@ -19,7 +22,7 @@ pub(super) fn is_common(password: &[u8]) -> bool {
         password.get(..end),
         password.get(first..end),
     ];
-    entries().any(|entry| {
+    ENTRIES.iter().any(|entry| {
         let mut variants = variants.into_iter().flatten();
         variants.any(|variant| variant.len() == entry.len() && begins_with(variant, entry))
     })
@@ -27,15 +30,33 @@ pub(super) fn is_common(password: &[u8]) -> bool {
 
 /// Finds the longest word of at least four letters that `text` begins with.
 pub(super) fn word_at(text: &[u8]) -> Option<usize> {
-    let words = entries().chain(WORDS.split_ascii_whitespace());
-    let words = words.filter(|word| word.len() >= 4 && begins_with(text, word));
-    words.map(str::len).max()
+    let first = text.first()?;
+    let written_so = BY_FIRST_BYTE
+        .iter()
+        .filter(|(meant, _)| stands_for(*first, **meant));
+    let words = written_so.flat_map(|(_, words)| words);
+    let words = words.filter(|word| begins_with(text, word));
+    words.map(|word| word.len()).max()
 }
 
-fn entries() -> impl Iterator<Item = &'static str> {
+static ENTRIES: LazyLock<Vec<&str>> = LazyLock::new(|| {
     let tables = [COMMON, NAMES_AND_PHRASES, VENDORS];
-    tables.into_iter().flat_map(str::split_ascii_whitespace)
-}
+    let entries = tables.into_iter().flat_map(str::split_ascii_whitespace);
+    entries.collect()
+});
+
+/// The words of at least four letters, [`FURTHER_WORDS`] included.
+static BY_FIRST_BYTE: LazyLock<BTreeMap<u8, Vec<&str>>> = LazyLock::new(|| {
+    let words = ENTRIES.iter().copied();
+    let words = words.chain(FURTHER_WORDS.split_ascii_whitespace());
+    let mut by_first: BTreeMap<u8, Vec<&str>> = BTreeMap::new();
+    for word in words.filter(|word| word.len() >= 4) {
+        if let Some(first) = word.bytes().next() {
+            by_first.entry(first).or_default().push(word);
+        }
+    }
+    by_first
+});
 
 fn begins_with(text: &[u8], entry: &str) -> bool {
     text.len() >= entry.len() && entry.bytes().zip(text).all(|(e, t)| stands_for(*t, e))
@@ -123,11 +144,11 @@ const VENDORS: &str = "
     yourstrong#pass secure_password p@ssw0rd example examplepass example-password
     pa55word pass@word1 password@123 admin@123 p@ssw0rd! root@123 test@123 welcome@123
     localhost local devpassword development staging production dev prod stage qa uat
-    nobody anonymous public private none null nil undefined blank empty letmein
+    nobody anonymous public none null nil undefined blank empty
 ";
 
 /// Further words that made-up secrets consist of.
-const WORDS: &str = "
+const FURTHER_WORDS: &str = "
     token tokens auth authentication authorization bearer client server session cookie signing
     signature encryption encrypt decrypt cipher master primary secondary internal external
     backend frontend database application webhook callback endpoint gateway partner payment
@@ -145,7 +166,7 @@ mod tests {
 
     #[test]
     fn the_table_is_large_lower_case_and_without_doubles() {
-        let mut all: Vec<_> = entries().collect();
+        let mut all = ENTRIES.clone();
         assert!(all.len() >= 400, "{}", all.len());
         for entry in &all {
             assert_eq!(*entry, entry.to_ascii_lowercase());

@@ -101,27 +101,15 @@ fn has_marker(text: &str) -> bool {
     if text.len() > 256 {
         return false;
     }
-    let contains = |marker: &&str| {
-        let mut rest = letters(text);
-        loop {
-            let mut here = rest.clone();
-            if marker.bytes().all(|letter| here.next() == Some(letter)) {
-                return true;
-            }
-            if rest.next().is_none() {
-                return false;
-            }
-        }
-    };
+    // As many bytes as the text has are enough, so that the buffer never moves.
+    let mut joined = Zeroizing::new(String::with_capacity(text.len()));
+    joined.extend(letters(text).map(char::from));
     let is_yours = || {
-        let mut letters = letters(text);
-        b"your".iter().all(|letter| letters.next() == Some(*letter))
-            && OWNED.iter().any(|word| {
-                let mut words = text.split(|c: char| !c.is_ascii_alphanumeric());
-                words.any(|part| part.eq_ignore_ascii_case(word))
-            })
+        let mut words = text.split(|c: char| !c.is_ascii_alphanumeric());
+        joined.starts_with("your")
+            && words.any(|word| OWNED.iter().any(|owned| owned.eq_ignore_ascii_case(word)))
     };
-    MARKERS.iter().any(|marker| contains(&marker)) || is_yours()
+    MARKERS.iter().any(|marker| joined.contains(marker)) || is_yours()
 }
 
 fn is_published(text: &str) -> bool {
@@ -151,8 +139,12 @@ pub(super) fn is_known_key(bytes: &[u8]) -> bool {
     if binary && (constant || counting()) {
         return true;
     }
+    let can_hold = |text: &&&str| {
+        let sextets = text.trim_end_matches('=').len();
+        text.len() / 2 == bytes.len() || sextets.saturating_mul(3) / 4 == bytes.len()
+    };
     let published = TEST_VECTORS.iter().chain(PUBLISHED);
-    let mut published = published.filter(|text| text.len() > bytes.len() && bytes.len() >= 16);
+    let mut published = published.filter(|text| bytes.len() >= 16 && can_hold(text));
     published.any(|text| decodings(text).any(|key| key.as_slice() == bytes))
 }
 
@@ -257,8 +249,6 @@ const MARKERS: &[&str] = &[
     "insertsecret",
     "enteryour",
     "entersecret",
-    "addyour",
-    "putyour",
     "pasteyour",
     "yoursecret",
     "yourtoken",

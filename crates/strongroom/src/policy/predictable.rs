@@ -140,12 +140,13 @@ fn longest_piece(rest: &[u8], before: Option<u8>) -> Option<Piece> {
             unit: 0,
         }
     };
+    // Of equal lengths the last one counts: what is both a word and a walk is a walk.
     let pieces = [
-        repetition(rest),
-        in_order(rest).map(other(Pattern::Sequence)),
-        keyboard_walk(rest).map(other(Pattern::Sequence)),
         passwords::word_at(rest).map(other(Pattern::Words)),
         date(rest, before).map(other(Pattern::Words)),
+        keyboard_walk(rest).map(other(Pattern::Sequence)),
+        in_order(rest).map(other(Pattern::Sequence)),
+        repetition(rest),
     ];
     pieces
         .into_iter()
@@ -215,26 +216,23 @@ const WALKS: &[&str] = &[
 ];
 
 fn keyboard_walk(rest: &[u8]) -> Option<usize> {
-    let longest = WALKS.iter().flat_map(|walk| {
-        let forwards = common_run(rest, walk.bytes());
-        let backwards = common_run(rest, walk.bytes().rev());
-        [forwards, backwards]
+    let first = rest.first()?;
+    let keys = WALKS.iter().flat_map(|walk| {
+        let keys = walk.as_bytes().iter().enumerate();
+        keys.filter(|(_, key)| first.eq_ignore_ascii_case(key))
+            .map(|(at, _)| walk.as_bytes().split_at(at))
     });
-    longest.max().filter(|length| *length >= 4)
-}
-
-/// Counts how many bytes at the start of `rest` stand one after the other in `walk`.
-fn common_run(rest: &[u8], walk: impl Iterator<Item = u8> + Clone) -> usize {
-    let mut best = 0;
-    let mut remaining = walk;
-    loop {
-        let both = rest.iter().zip(remaining.clone());
-        let run = both.take_while(|(a, b)| a.eq_ignore_ascii_case(b)).count();
-        best = best.max(run);
-        if remaining.next().is_none() {
-            return best;
-        }
-    }
+    let same = |(written, key): &(&u8, &u8)| written.eq_ignore_ascii_case(key);
+    let walked = keys.map(|(before, from_here)| {
+        let onwards = rest.iter().zip(from_here).take_while(same).count();
+        let after_first = rest.iter().skip(1);
+        let backwards = after_first
+            .zip(before.iter().rev())
+            .take_while(same)
+            .count();
+        onwards.max(backwards.saturating_add(1))
+    });
+    walked.max().filter(|length| *length >= 4)
 }
 
 /// A year, or a date of eight digits with or without separators, that stands alone among digits.
@@ -295,7 +293,7 @@ mod tests {
             ("abcdefghijklmnopqrstuvwxyz0123456789", Pattern::Sequence),
             ("zyxwvutsrqponmlkjihgfedcba9876543210", Pattern::Sequence),
             ("aabbccddeeffgghhiijjkkllmmnnooppqq", Pattern::Sequence),
-            ("qwertyuiopasdfghjklzxcvbnm1234567890", Pattern::Sequence),
+            ("poiuytrewqlkjhgfdsamnbvcxz0987654321", Pattern::Sequence),
             ("1qaz2wsx3edc4rfvQAZWSXEDCRFV1q2w3e4r", Pattern::Sequence),
             ("ACEGIKMOQSUWY13579bdfhjlnprtvxz2468", Pattern::Sequence),
             ("my-super-secret-token-for-production", Pattern::Words),

@@ -119,7 +119,7 @@ fn each_rule_on_each_kind() {
         (Token, "Vx3-Lm9Kd2Bn5Pw8_Hf4Js6GaZr7Yt0", &["too-short"]),
         (
             Token,
-            "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+            "zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz",
             &["repetition"],
         ),
         (Token, "abcdefghijklmnopqrstuvwxyz0123456789", &["sequence"]),
@@ -139,7 +139,7 @@ fn each_rule_on_each_kind() {
         (Password, "P@ssw0rd2024!!!!!!", &["common-password"]),
         (Password, "minioadmin", &["too-short", "common-password"]),
         (Password, "abcabcabcabcabcabc", &["repetition"]),
-        (Password, "qwertyuiop12345678!", &["sequence"]),
+        (Password, "xqwertyuiop1987654!", &["sequence"]),
         (Password, "Summer2024Winter2025", &["common-words"]),
         (Password, "abbacdccadbbadcabd", &["few-characters"]),
         // URLs
@@ -177,7 +177,7 @@ fn each_rule_on_each_kind() {
             "0306090c0f1215181b1e2124272a2d303336393c3f4245484b4e5154575a5d60",
             &["sequence"],
         ),
-        (Key, "my-very-secret-production-key-32", &["common-words"]),
+        (Key, "my-long-session-production-key32", &["common-words"]),
         // Structured kinds
         (Pem, "MIIEvQIBADANBg", &["pem-malformed"]),
         (
@@ -210,13 +210,13 @@ fn each_rule_on_each_kind() {
         (Json, "{\"type\": \"service_account\"}\n", &[]),
         (Opaque, "app", &[]),
     ];
-    for (kind, value, expected) in cases {
-        assert_eq!(
-            rules(&declared(*kind), value),
-            *expected,
-            "{kind} {value:.60}"
-        );
-    }
+    let judged = |kind: Kind, value: &str| rules(&declared(kind), value);
+    let wrong = cases
+        .iter()
+        .filter(|(kind, value, expected)| judged(*kind, value) != *expected);
+    let wrong =
+        wrong.map(|(kind, value, _)| format!("{kind} {value:.60}: {:?}", judged(*kind, value)));
+    assert_eq!(wrong.collect::<Vec<_>>(), [""; 0]);
 }
 
 #[test]
@@ -421,8 +421,7 @@ fn an_old_value_is_a_warning() {
     };
     assert_eq!(severities(now - 90 * day), []);
     assert_eq!(severities(now + day), []);
-    let message =
-        "the value is 91 days old, and should have been replaced after 2months 29days 3h 7m 12s";
+    let message = "the value is 91 days old, which is past its `rotate_after`";
     let expected = (Severity::Warning, "rotation-due", message.to_owned());
     assert_eq!(severities(now - 91 * day), [expected]);
 }
@@ -486,7 +485,7 @@ fn no_finding_holds_a_value_or_a_part_of_one() {
 fn the_documentation_names_every_rule() {
     let documentation = include_str!("../policy.rs");
     let rules = include_str!("rule.rs").lines();
-    let rules = rules.filter_map(|line| line.split('"').nth(1));
+    let rules = rules.filter_map(|line| line.split_once(": &str = \"")?.1.strip_suffix("\";"));
     let mut count = 0;
     for rule in rules {
         assert!(documentation.contains(&format!("//! | `{rule}`")), "{rule}");
@@ -546,7 +545,7 @@ const ALPHANUMERIC: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz
 const HEX: &str = "0123456789abcdef";
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
     fn random_tokens_of_real_services_pass(

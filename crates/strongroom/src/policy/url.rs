@@ -10,6 +10,9 @@ const REDACTED: &str = "[REDACTED]";
 
 pub(super) fn check(value: &[u8], found: &mut Findings<'_>) {
     let Some(url) = std::str::from_utf8(value).ok().and_then(Parts::of) else {
+        if placeholders::is_placeholder(value, Kind::Url) {
+            found.placeholder("the value");
+        }
         let message = "the value is not a URL of the form scheme://user:password@host";
         let help = "write the scheme and the host; in user and password, write the characters \
                     / ? # @ : % and blanks as %2F %3F %23 %40 %3A %25 %20";
