@@ -65,6 +65,11 @@
 //! `yaml` reads YAML documents in the plain-file backend, `zxcvbn` adds its score to the rules for
 //! passwords, `conformance` is the suite for authors of backends. None is on by default.
 
+#![cfg_attr(
+    test,
+    allow(clippy::arithmetic_side_effects, reason = "an overflow fails the test")
+)]
+
 pub mod policy;
 pub mod provider;
 

@@ -33,7 +33,8 @@ fn every_class_and_what_it_leads_to() {
     std::fs::create_dir(&creds).unwrap();
     let creds = creds.to_str().unwrap();
     let file = format!("file:{creds}");
-    let cases: &[(&[(&str, &str)], Class, &str, &str)] = &[
+    type Case<'a> = (&'a [(&'a str, &'a str)], Class, &'a str, &'a str);
+    let cases: &[Case<'_>] = &[
         (
             &[
                 ("STRONGROOM_PROVIDER", "env:?prefix=A_"),

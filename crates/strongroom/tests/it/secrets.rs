@@ -338,11 +338,7 @@ async fn values_are_decoded_where_they_enter_and_encoded_where_they_leave() {
 #[tokio::test]
 async fn a_source_leads_to_another_name_or_id() {
     let memory = Memory::new().with("elsewhere", TOKEN).with("by/id", OTHER);
-    let by_name = DeclaredSource::default();
-    let by_name = DeclaredSource {
-        name: Some(name("elsewhere")),
-        ..by_name
-    };
+    let by_name = DeclaredSource::of_name(name("elsewhere"));
     let declared = [token("here").with_source(by_name)];
     let secrets = boot("production", &memory, &declared).await.unwrap();
     let secret = secrets.get("here").await.unwrap();
