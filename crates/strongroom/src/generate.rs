@@ -122,12 +122,13 @@ impl<E, F: FnMut(&mut [u8]) -> Result<(), E>> Random<F> {
     /// multiple of the alphabet's size is drawn again.
     fn pick(&mut self, alphabet: &[u8], random: u8) -> Result<u8> {
         let mut random = Zeroizing::new([random]);
-        let size = alphabet.len().max(1);
-        let usable = 256_usize.saturating_sub(256 % size);
+        let size = alphabet.len();
+        let usable = 256_usize.saturating_sub(256_usize.checked_rem(size).unwrap_or(256));
         // Each round fails with a probability below 1/2; so many fail only in a broken source.
         for _ in 0..128 {
-            let drawn = usize::from(random[0]);
-            if let Some(character) = alphabet.get(drawn % size).filter(|_| drawn < usable) {
+            let [drawn] = random.map(usize::from);
+            let character = drawn.checked_rem(size).and_then(|at| alphabet.get(at));
+            if let Some(character) = character.filter(|_| drawn < usable) {
                 return Ok(*character);
             }
             (self.fill)(random.as_mut_slice()).map_err(|_| failed("failed"))?;

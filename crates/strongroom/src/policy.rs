@@ -63,13 +63,14 @@ mod passwords;
 mod pem;
 mod placeholders;
 mod predictable;
+mod redact;
 mod rule;
 mod token;
 mod url;
 
 pub(crate) use form::most_bytes;
 pub(crate) use key::DEFAULT_LENGTH as DEFAULT_KEY_LENGTH;
-pub use url::redact_url;
+pub use redact::redact_url;
 
 /// Checks the values of all declared secrets, and returns every finding.
 ///

@@ -331,11 +331,10 @@ fn the_same_value_under_two_names_is_reported_on_both() {
 #[test]
 fn two_names_for_one_source_are_one_secret() {
     let secret = Secret::from_text(TOKEN);
-    let source = |id: Option<&str>, name: Option<&str>| {
-        let mut source = DeclaredSource::default();
-        source.id = id.map(str::to_owned);
-        source.name = name.map(|name| name.parse().unwrap());
-        source
+    let source = |id: Option<&str>, name: Option<&str>| DeclaredSource {
+        id: id.map(str::to_owned),
+        name: name.map(|name| name.parse().unwrap()),
+        ..DeclaredSource::default()
     };
     let plain = named("a", Kind::Token);
     let with = |name: &str, source| named(name, Kind::Token).with_source(source);
@@ -441,7 +440,7 @@ fn only_tokens_and_keys_without_a_violation_are_strong() {
     assert!(!strong(Kind::Password, PASSWORD, Source::Live));
     assert!(strong(
         Kind::Key,
-        &Base64::encode_string(TOKEN[..32].as_bytes()),
+        &Base64::encode_string(&TOKEN.as_bytes()[..32]),
         Source::Live
     ));
 }
