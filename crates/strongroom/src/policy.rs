@@ -89,7 +89,8 @@ pub fn check(secrets: &[(&Declared, &Secret)], deployment: Deployment) -> Vec<Fi
     check_at(secrets, deployment, SystemTime::now())
 }
 
-/// Checks one value that is about to be written.
+/// Checks one value that is about to be written. Whether another name has the same one shows at
+/// the next [`check`] of all.
 ///
 /// ```
 /// use strongroom::{Declared, Kind, SecretName, generate, policy};

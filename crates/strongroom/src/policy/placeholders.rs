@@ -20,7 +20,7 @@ pub(super) fn is_placeholder(value: &[u8], kind: Kind) -> bool {
     let Ok(text) = std::str::from_utf8(value) else {
         return false;
     };
-    let text = unwrap(text);
+    let text = bare(text);
     is_known_text(text, kind)
         || decodings(text).any(|decoded| {
             // Random bytes must not be taken for text because a few of them are letters.
@@ -42,7 +42,7 @@ fn is_known_text(text: &str, kind: Kind) -> bool {
 }
 
 /// Takes blanks and quotes off both ends: other rules report them.
-fn unwrap(text: &str) -> &str {
+fn bare(text: &str) -> &str {
     text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`'))
 }
 
