@@ -1,8 +1,8 @@
 //! The strength policy: what a declared secret's value must be, and why it is refused.
 //!
 //! [`check`] judges every declared secret at boot and returns all findings at once; [`check_one`]
-//! judges a single value before it is written. Both are pure: they read no configuration, contact
-//! nothing, and no finding ever holds a value or a part of one.
+//! judges a single value before it is written. Beside what they are given they look at the clock
+//! alone, and no finding ever holds a value or a part of one.
 //!
 //! Values are judged as they are used: decoded by the [`Encoding`](crate::Encoding) that the
 //! declaration gives. A rule that a declaration can tighten (`min_length`) can't be loosened.

@@ -1,6 +1,6 @@
 //! Each rule on each kind, all findings in one report, no false alarms, no value in any of them.
 
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use base64ct::{Base64, Base64UrlUnpadded, Encoding as _};
 use proptest::prelude::*;
@@ -494,7 +494,7 @@ fn the_documentation_names_every_rule() {
 }
 
 #[test]
-fn the_longest_values_are_judged_in_no_time() {
+fn the_longest_values_are_judged_in_linear_time() {
     let most = crate::MAX_VALUE_BYTES;
     let text = |piece: &str| piece.repeat(most / piece.len());
     let values = [
@@ -519,18 +519,15 @@ fn the_longest_values_are_judged_in_no_time() {
             text("e").split_at(most / 3).0
         ),
     ];
-    let started = Instant::now();
-    let mut judged = 0;
+    // Unoptimised this takes about 10 ms each; anything quadratic takes minutes, and the runner's
+    // limit ends it.
     for value in &values {
-        for kind in Kind::ALL {
-            check_one(&declared(*kind), &Secret::from_text(value.as_str()));
-            judged += 1;
-        }
-        redact_url(value);
+        let secret = Secret::from_text(value.as_str());
+        let refused = |kind: &&Kind| !check_one(&declared(**kind), &secret).is_empty();
+        let count = Kind::ALL.iter().filter(refused).count();
+        assert!(count >= 5, "{value:.40} is refused as {count} kinds");
+        assert!(redact_url(value).len() <= value.len().max(100));
     }
-    // Unoptimised this takes about 10 ms each; anything quadratic takes minutes.
-    let each = started.elapsed() / judged;
-    assert!(each < Duration::from_secs(1), "{each:?}");
 }
 
 /// A generator of text in one alphabet, as the random tokens of real services are.
