@@ -93,6 +93,8 @@ fn walk(room: &Room, provider: &str) {
         let arguments = ["get", name, "--provider", provider];
         clean(&arguments, &room.run(&arguments), false);
     }
+    let left = std::fs::read_dir(room.path("tmp")).unwrap().count();
+    assert_eq!(left, 1, "only the file that keeps the directory");
 }
 
 #[test]

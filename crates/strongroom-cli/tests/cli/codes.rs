@@ -108,6 +108,73 @@ fn usage_is_2_and_says_what_is_meant() {
 }
 
 #[test]
+fn a_choice_that_can_not_be_made_is_explained_and_is_2() {
+    let room = Room::new();
+    let undecided = room
+        .var("VAULT_ADDR", "https://vault.internal:8200")
+        .var("STRONGROOM_AWS_PREFIX", "payments");
+    let ran = undecided.run(&["inspect"]).ends(2);
+    for said in [
+        "looked for",
+        "? marker    VAULT_ADDR",
+        "? marker    STRONGROOM_AWS_PREFIX",
+    ] {
+        assert!(ran.stdout().contains(said), "{}", ran.stdout());
+    }
+    let stderr = ran.stderr();
+    assert!(
+        stderr.contains("VAULT_ADDR") && stderr.contains("STRONGROOM_AWS_PREFIX"),
+        "{stderr}"
+    );
+    let json = undecided
+        .run(&["inspect", "--format", "json"])
+        .ends(2)
+        .stdout();
+    assert!(json.contains(r#""verdict":"ambiguous""#), "{json}");
+    assert!(json.contains(r#""error":{"kind":"config""#), "{json}");
+    undecided.run(&["validate"]).ends(2);
+    undecided.run(&["run", "--", "true"]).ends(125);
+}
+
+#[test]
+fn a_mistyped_variable_is_mentioned_when_nothing_is_chosen() {
+    let room = Room::new().var("STRONGROOM_PROVIDR", "file:/run/secrets");
+    let ran = room.run(&["get", "a", "--provider", "sealed:x"]).ends(2);
+    assert!(
+        ran.stderr().contains("did you mean STRONGROOM_PROVIDER?"),
+        "{}",
+        ran.stderr()
+    );
+    let ran = room
+        .run(&["get", "a", "--provider", "sealed:x", "--quiet"])
+        .ends(2);
+    assert!(!ran.stderr().contains("warning"), "{}", ran.stderr());
+}
+
+#[test]
+fn a_log_is_written_only_where_it_is_asked_for() {
+    let room = Room::with_notebook();
+    assert_eq!(room.run(&["list"]).ends(0).stderr(), "");
+    let room = room.var("STRONGROOM_LOG", "info");
+    let ran = room.run(&["list"]).ends(0);
+    assert!(
+        ran.stderr().contains("strongroom chose a provider"),
+        "{}",
+        ran.stderr()
+    );
+    assert_eq!(ran.stdout(), "");
+    let ran = Room::with_notebook()
+        .var("STRONGROOM_LOG", "a=b=c")
+        .run(&["list"])
+        .ends(2);
+    assert!(
+        ran.stderr().contains("STRONGROOM_LOG is no filter"),
+        "{}",
+        ran.stderr()
+    );
+}
+
+#[test]
 fn global_options_stand_before_or_after_the_command() {
     let room = Room::with_notebook();
     room.run_with(&["set", "a"], TOKEN.as_bytes()).ends(0);

@@ -25,6 +25,7 @@ impl Room {
             variables: Vec::new(),
         }
         .var("STRONGROOM_ENV", "development")
+        .file("tmp/.keep", "")
     }
 
     /// The same for the example's command, with its notebook as the provider.
@@ -61,7 +62,7 @@ impl Room {
             .args(arguments)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("TMPDIR", self.dir())
+            .env("TMPDIR", self.path("tmp"))
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .current_dir(self.dir());
         command

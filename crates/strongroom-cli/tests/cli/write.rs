@@ -74,14 +74,15 @@ fn a_value_on_the_command_line_is_refused_and_not_repeated() {
         let ran = room.run_with(arguments, b"value").ends(2);
         let said = ran.stdout() + &ran.stderr();
         assert!(!said.contains("7f3a91"), "{arguments:?}: {said}");
-        assert!(
-            said.starts_with("error: ") && said.contains("help: "),
-            "{said}"
-        );
+        assert!(said.starts_with("error: "), "{said}");
     }
     let ran = room.run(&["set", "a", canary]);
     assert!(ran.stderr().contains("process lists"), "{}", ran.stderr());
-    assert!(ran.stderr().contains("help: pipe it in"), "{}", ran.stderr());
+    assert!(
+        ran.stderr().contains("help: pipe it in"),
+        "{}",
+        ran.stderr()
+    );
     room.run(&["get", "a"]).ends(3);
 }
 
