@@ -70,6 +70,7 @@
     allow(clippy::arithmetic_side_effects, reason = "an overflow fails the test")
 )]
 
+pub mod blocking;
 pub mod policy;
 pub mod provider;
 

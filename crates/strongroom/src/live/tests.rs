@@ -14,7 +14,8 @@ fn secret(text: &str) -> Secret {
 }
 
 fn expiring(text: &str, left: Duration) -> Secret {
-    secret(text).with_metadata(Metadata::new().with_expires(SystemTime::now() + left))
+    secret(text)
+        .with_metadata(Metadata::new().with_expires(SystemTime::now().checked_add(left).unwrap()))
 }
 
 fn text(value: &Arc<Secret>) -> &str {
