@@ -9,5 +9,7 @@
     reason = "in a test, a panic is a failure"
 )]
 
+mod canary;
 mod detection;
 mod manifest;
+mod secrets;
