@@ -1,5 +1,7 @@
 //! The secrets layer that a Rust service boots with.
 
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 pub mod provider;
 
 mod backends;
@@ -12,7 +14,7 @@ mod rails;
 mod report;
 mod secret;
 
-pub use backends::{Backend, Class, Connect, Opening, Probe};
+pub use backends::{Backend, Class, Connect, Fault, Memory, Opening, Operation, Probe};
 pub use declared::{Declared, DeclaredSource, Encoding, Kind};
 pub use env::{Deployment, DeploymentChoice, Env};
 pub use error::{Error, ErrorKind, Result};
