@@ -10,6 +10,7 @@
 )]
 
 mod canary;
+mod conformance;
 mod detection;
 mod manifest;
 mod secrets;
