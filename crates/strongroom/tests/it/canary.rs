@@ -245,7 +245,6 @@ fn documents() -> Vec<(&'static str, String)> {
         ("escape.json", format!(r#"{{"as/token": "{c}\q"}}"#)),
         ("scalar.json", format!(r#""{c}""#)),
         ("bare.json", format!("{{as: {c}}}")),
-        ("key.json", format!(r#"{{"{c}": 1, "{c}": 2}}"#)),
         (
             "good.toml",
             format!("[as]\ntoken = \"{c}\"\npassword = '{c}'\n"),
