@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use strongroom::Env;
 use tempfile::TempDir;
 
 /// A value that passes every rule for a token.
@@ -58,10 +59,11 @@ impl Room {
     /// Prepares the command; nothing of the environment of the tests gets through but `PATH`.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
+        let path = Env::process().var("PATH").unwrap().unwrap_or("").to_owned();
         command
             .args(arguments)
             .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("PATH", path)
             .env("TMPDIR", self.path("tmp"))
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .current_dir(self.dir());
