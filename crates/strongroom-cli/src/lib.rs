@@ -30,7 +30,8 @@
 //! With `--format json` every command but `run` and `completions` writes one object to standard
 //! output. Its `schema` is 1; it rises when a field changes its meaning or goes away, not when one
 //! is added. A failure is `{"schema":1,"error":{"kind","message","help","name","caused_by","findings"}}`,
-//! where all but the first two may be missing.
+//! where all but the first two may be missing. Warnings go to standard error as text, except those
+//! of `inspect` and `validate`, which are among their `findings`.
 
 use std::ffi::OsString;
 use std::process::ExitCode;

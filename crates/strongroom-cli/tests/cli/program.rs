@@ -25,7 +25,11 @@ fn room() -> Room {
 #[test]
 fn the_program_gets_each_secret_in_its_variable() {
     let script = r#"printf '%s|%s|%s' "$API_TOKEN" "$PGPASSWORD" "${FEATURE_KEY-none}""#;
-    let ran = room().run(&["run", "--", "sh", "-c", script]).ends(0);
+    let ran = room()
+        .var("PGPASSWORD", "another")
+        .var("FEATURE_KEY", "never read or proven")
+        .run(&["run", "--", "sh", "-c", script])
+        .ends(0);
     assert_eq!(ran.stdout(), format!("{TOKEN}|line one\nline two|none"));
     // A program's own options are its own, with or without the two dashes.
     let ran = room()
