@@ -1,5 +1,6 @@
 //! `set`: writes one value, from standard input or a prompt.
 
+use std::fmt;
 use std::io::{self, IsTerminal as _, Read as _};
 
 use serde::Serialize;
@@ -39,11 +40,21 @@ pub(crate) struct Args {
     values: Vec<std::ffi::OsString>,
 }
 
-/// What was written, as JSON shows it.
+/// What was written.
 #[derive(Debug, Serialize)]
 pub(crate) struct Written<'a> {
     pub(crate) name: &'a SecretName,
     pub(crate) version: Option<Version>,
+}
+
+impl fmt::Display for Written<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.name)?;
+        match &self.version {
+            Some(version) => write!(f, ", version {version}"),
+            None => Ok(()),
+        }
+    }
 }
 
 pub(crate) fn run(args: &Args, context: &Context<'_>) -> Outcome {
@@ -70,13 +81,14 @@ pub(crate) fn run(args: &Args, context: &Context<'_>) -> Outcome {
             prove(declared, &value, context)?;
         }
         let version = connection.put(&name, &value, expect).await?;
+        let written = Written {
+            name: &name,
+            version,
+        };
         if context.screen.is_json() {
-            let name = &name;
-            context.screen.json(&Written { name, version })?;
+            context.screen.json(&written)?;
         } else {
-            let version =
-                version.map_or_else(String::new, |version| format!(", version {version}"));
-            context.screen.done(&format!("set {name}{version}"));
+            context.screen.done(&format!("set {written}"));
         }
         Ok(FINE)
     })
