@@ -17,7 +17,8 @@ use variables::Variable;
 ///
 /// Every declared secret must pass, as at a service's boot; otherwise the program is not started.
 /// Each is set as its own variable: the manifest's `env`, or the name in capitals. One that is
-/// optional and absent is absent for the program too, whatever stood in its variable. strongroom is
+/// optional and absent is absent for the program too, whatever stood in its variable. A value with an
+/// `encoding` is handed over in that encoding, as the environment backend would read it. strongroom is
 /// replaced by the program, so its exit code and signals are the program's own.
 ///
 /// The program gets no credential of strongroom's: every STRONGROOM_… variable but STRONGROOM_ENV
@@ -89,10 +90,10 @@ fn secrets(context: &Context<'_>) -> Result<Vec<(String, Option<Secret>)>, Failu
         context.screen.warnings(&connection.rails().said());
         let mut pairs = Vec::new();
         for Variable { declared, variable } in variables {
-            let secret = secrets.get_optional(&declared.name).await?;
-            if let Some(secret) = &secret {
-                variables::check_value(declared, secret)?;
-            }
+            let secret = match secrets.get_optional(&declared.name).await? {
+                Some(secret) => Some(variables::value(declared, &secret)?),
+                None => None,
+            };
             pairs.push((variable, secret));
         }
         Ok(pairs)

@@ -8,6 +8,7 @@
 
 mod canary;
 mod codes;
+mod files;
 mod harness;
 mod program;
 mod write;

@@ -128,3 +128,13 @@ fn variables_that_change_how_programs_load_stop_the_start() {
         assert_eq!(ran.stdout(), "");
     }
 }
+
+#[test]
+fn a_value_with_an_encoding_is_handed_over_in_it() {
+    let manifest = "[default.secrets]\n\"a/key\" = { kind = \"key\", encoding = \"hex\" }";
+    let room = Room::with_notebook().file("strongroom.toml", manifest);
+    room.run(&["generate", "a/key"]).ends(0);
+    let ran = room.run(&["run", "--", "sh", "-c", "printf %s \"$A_KEY\""]);
+    let key = room.run(&["get", "a/key"]).ends(0).0.stdout;
+    assert_eq!(ran.ends(0).stdout(), base16ct::lower::encode_string(&key));
+}
