@@ -83,6 +83,8 @@ fn log_to_stderr(env: &Env, screen: &Screen) -> Result<(), Failure> {
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(screen.colors_stderr())
+        // It would be printed to standard error, which is what failed.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     // A program around ours may have installed its own subscriber, which then stays.
     let _ = log.try_init();

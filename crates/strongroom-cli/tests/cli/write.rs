@@ -122,6 +122,9 @@ fn a_condition_that_is_not_met_is_a_conflict() {
         "deleted a\n"
     );
     room.run(&["rm", "a"]).ends(3);
+    set(&[]).ends(0);
+    let json = room.run(&["rm", "a", "--format", "json"]).ends(0).stdout();
+    assert_eq!(json, "{\"schema\":1,\"name\":\"a\",\"deleted\":true}\n");
 }
 
 #[test]
