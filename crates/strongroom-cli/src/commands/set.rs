@@ -6,12 +6,12 @@ use std::io::{self, IsTerminal as _, Read as _};
 use serde::Serialize;
 use strongroom::provider::Expect;
 use strongroom::{
-    Declared, Error, ErrorKind, MAX_VALUE_BYTES, Report, Result, Secret, SecretName, Version,
-    policy,
+    Connection, Declared, Error, ErrorKind, Finding, MAX_VALUE_BYTES, Report, Result, Secret,
+    SecretName, Version, policy,
 };
 use zeroize::Zeroizing;
 
-use crate::context::{Context, parse_name};
+use crate::context::{Context, nearest, parse_name};
 use crate::exit::{FINE, Outcome};
 
 /// Write a secret's value, read from standard input
@@ -77,8 +77,9 @@ pub(crate) fn run(args: &Args, context: &Context<'_>) -> Outcome {
         } else {
             read(io::stdin().lock())?
         };
-        if let Some(declared) = connection.declaration(name.as_str()) {
-            prove(declared, &value, context)?;
+        match connection.declaration(name.as_str()) {
+            Some(declared) => prove(declared, &value, context)?,
+            None => context.screen.warnings(&undeclared(connection, &name)),
         }
         let version = connection.put(&name, &value, expect).await?;
         let written = Written {
@@ -92,6 +93,16 @@ pub(crate) fn run(args: &Args, context: &Context<'_>) -> Outcome {
         }
         Ok(FINE)
     })
+}
+
+/// Warns of a name that the manifest doesn't have: it may be mistyped.
+fn undeclared(connection: &Connection, name: &SecretName) -> Option<Finding> {
+    // Without any declaration nobody expects one.
+    connection.declared().next()?;
+    let message = "it is not declared, so its strength was not checked";
+    let help = nearest(connection, name).map(|near| format!("did you mean `{near}`?"));
+    let help = help.unwrap_or_default();
+    Some(Finding::warning(Some(name), "undeclared", message, help))
 }
 
 /// Refuses a value that a boot would refuse.

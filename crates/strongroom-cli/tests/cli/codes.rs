@@ -68,6 +68,16 @@ fn a_check_that_could_not_judge_says_so() {
 }
 
 #[test]
+fn a_check_without_declarations_says_that_it_checked_nothing() {
+    let ran = Room::with_notebook().run(&["validate"]).ends(0);
+    assert!(
+        ran.stderr().contains("no secret is declared"),
+        "{}",
+        ran.stderr()
+    );
+}
+
+#[test]
 fn usage_is_2_and_says_what_is_meant() {
     let room = Room::new();
     for (arguments, said) in [

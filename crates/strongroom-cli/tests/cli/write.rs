@@ -99,8 +99,11 @@ fn a_declared_secret_must_pass_the_policy() {
     room.run(&["get", "api/token"]).ends(3);
     room.run_with(&["set", "api/token"], TOKEN.as_bytes())
         .ends(0);
-    // Of what is not declared nothing is known.
-    room.run_with(&["set", "scratch"], b"changeme").ends(0);
+    // Of what is not declared nothing is known; it may be mistyped.
+    let ran = room.run_with(&["set", "api/tokn"], b"changeme").ends(0);
+    for said in ["[undeclared]", "did you mean `api/token`?"] {
+        assert!(ran.stderr().contains(said), "{}", ran.stderr());
+    }
 }
 
 #[test]
