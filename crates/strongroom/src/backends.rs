@@ -51,6 +51,7 @@ pub struct Backend {
     scheme: &'static str,
     title: &'static str,
     url_keys: &'static [&'static str],
+    credentials: &'static [&'static str],
     detect: fn(&Env, Deployment) -> Result<Vec<Probe>>,
     open: fn(Connect) -> Opening,
 }
@@ -66,6 +67,7 @@ impl Backend {
             scheme,
             title,
             url_keys: &[],
+            credentials: &[],
             detect: |_, _| Ok(Vec::new()),
             open,
         }
@@ -75,6 +77,14 @@ impl Backend {
     #[must_use]
     pub const fn with_url_keys(mut self, keys: &'static [&'static str]) -> Self {
         self.url_keys = keys;
+        self
+    }
+
+    /// Sets the variables that hold, or lead to, its own credential. `strongroom run` keeps them from
+    /// the program it starts.
+    #[must_use]
+    pub const fn with_credentials(mut self, variables: &'static [&'static str]) -> Self {
+        self.credentials = variables;
         self
     }
 
@@ -98,6 +108,11 @@ impl Backend {
     /// Returns the keys that the query of its addresses may have.
     pub const fn url_keys(&self) -> &'static [&'static str] {
         self.url_keys
+    }
+
+    /// Returns the variables that hold, or lead to, its own credential.
+    pub const fn credentials(&self) -> &'static [&'static str] {
+        self.credentials
     }
 
     pub(crate) fn detect(&self, env: &Env, deployment: Deployment) -> Result<Vec<Probe>> {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::backends::{Backend, Connect};
+use crate::backends::{self, Backend, Connect};
 use crate::connection::Connection;
 use crate::declared::Declared;
 use crate::env::Env;
@@ -44,6 +44,12 @@ impl SecretsFactory {
     pub async fn detect_for<T: FromSecrets>() -> Result<(T, Secrets)> {
         let secrets = Self::builder().declare(T::declared()).detect().await?;
         Ok((secrets.load().await?, secrets))
+    }
+
+    /// Returns the rows of the backends that every boot knows. Those given to
+    /// [`SecretsBuilder::backend`] come beside them.
+    pub const fn backends() -> &'static [Backend] {
+        backends::ALL
     }
 
     /// Begins a boot that is told more than the environment says.

@@ -122,12 +122,13 @@ impl<E, F: FnMut(&mut [u8]) -> Result<(), E>> Random<F> {
     /// multiple of the alphabet's size is drawn again.
     fn pick(&mut self, alphabet: &[u8], random: u8) -> Result<u8> {
         let mut random = Zeroizing::new([random]);
-        let size = alphabet.len().max(1);
-        let usable = 256_usize.saturating_sub(256 % size);
+        let size = alphabet.len();
+        let usable = 256_usize.saturating_sub(256_usize.checked_rem(size).unwrap_or(256));
         // Each round fails with a probability below 1/2; so many fail only in a broken source.
         for _ in 0..128 {
-            let drawn = usize::from(random[0]);
-            if let Some(character) = alphabet.get(drawn % size).filter(|_| drawn < usable) {
+            let [drawn] = random.map(usize::from);
+            let character = drawn.checked_rem(size).and_then(|at| alphabet.get(at));
+            if let Some(character) = character.filter(|_| drawn < usable) {
                 return Ok(*character);
             }
             (self.fill)(random.as_mut_slice()).map_err(|_| failed("failed"))?;
@@ -255,30 +256,26 @@ mod tests {
 
     #[test]
     fn every_character_is_as_probable_as_every_other() {
-        let mut next = 0_u8;
+        let mut drawn_again = 0_usize;
         let mut random = Random {
             fill: |bytes: &mut [u8]| {
-                for byte in bytes {
-                    *byte = next;
-                    next = next.wrapping_add(1);
-                }
+                drawn_again += 1;
+                bytes.fill(0);
                 Ok::<_, ()>(())
             },
         };
+        let each = 256 / PASSWORD_ALPHABET.len();
+        let usable = each * PASSWORD_ALPHABET.len();
         let mut counts = std::collections::BTreeMap::new();
         for byte in 0..=u8::MAX {
             let character = random.pick(PASSWORD_ALPHABET, byte).unwrap();
-            // The bytes that are drawn again count upwards from 0, each one character.
-            if usize::from(byte) < 256 - 256 % PASSWORD_ALPHABET.len() {
-                *counts.entry(character).or_insert(0) += 1;
-            }
+            *counts.entry(character).or_insert(0) += 1;
         }
+        // A byte that would favour the first characters is drawn again, here as 0.
+        assert_eq!(drawn_again, 256 - usable);
+        *counts.get_mut(&PASSWORD_ALPHABET[0]).unwrap() -= drawn_again;
         assert_eq!(counts.len(), PASSWORD_ALPHABET.len());
-        assert!(
-            counts
-                .values()
-                .all(|count| *count == 256 / PASSWORD_ALPHABET.len())
-        );
+        assert!(counts.values().all(|count| *count == each));
     }
 
     #[test]

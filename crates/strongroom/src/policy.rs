@@ -1,8 +1,8 @@
 //! The strength policy: what a declared secret's value must be, and why it is refused.
 //!
 //! [`check`] judges every declared secret at boot and returns all findings at once; [`check_one`]
-//! judges a single value before it is written. Both are pure: they read no configuration, contact
-//! nothing, and no finding ever holds a value or a part of one.
+//! judges a single value before it is written. Beside what they are given they look at the clock
+//! alone, and no finding ever holds a value or a part of one.
 //!
 //! Values are judged as they are used: decoded by the [`Encoding`](crate::Encoding) that the
 //! declaration gives. A rule that a declaration can tighten (`min_length`) can't be loosened.
@@ -63,13 +63,14 @@ mod passwords;
 mod pem;
 mod placeholders;
 mod predictable;
+mod redact;
 mod rule;
 mod token;
 mod url;
 
 pub(crate) use form::most_bytes;
 pub(crate) use key::DEFAULT_LENGTH as DEFAULT_KEY_LENGTH;
-pub use url::redact_url;
+pub use redact::redact_url;
 
 /// Checks the values of all declared secrets, and returns every finding.
 ///
@@ -88,7 +89,8 @@ pub fn check(secrets: &[(&Declared, &Secret)], deployment: Deployment) -> Vec<Fi
     check_at(secrets, deployment, SystemTime::now())
 }
 
-/// Checks one value that is about to be written.
+/// Checks one value that is about to be written. Whether another name has the same one shows at
+/// the next [`check`] of all.
 ///
 /// ```
 /// use strongroom::{Declared, Kind, SecretName, generate, policy};

@@ -9,6 +9,11 @@ pub(super) const BACKEND: Backend = Backend::new("sealed", "sealed file", |conne
     not_in_this_build(&connect, "sealed-file backend", "sealed-file")
 })
 .with_url_keys(&["key_file", "passphrase_file", "min_epoch"])
+.with_credentials(&[
+    "STRONGROOM_KEY",
+    "STRONGROOM_KEY_FILE",
+    "STRONGROOM_PASSPHRASE_FILE",
+])
 .with_detect(detect);
 
 const PATH: &str = ".strongroom/secrets.sealed";

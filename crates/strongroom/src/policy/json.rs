@@ -38,7 +38,7 @@ pub(super) fn check(value: &[u8], found: &mut Findings<'_>) {
     }
 }
 
-/// What a JSON value holds. Its texts are looked at in place and not copied.
+/// What a JSON value holds. Its texts are looked at while they are parsed, and not kept.
 #[derive(Default)]
 struct Content {
     empty: bool,

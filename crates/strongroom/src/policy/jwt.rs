@@ -73,7 +73,8 @@ fn check_expiry(claims: &Claims, now: SystemTime, found: &mut Findings<'_>) {
     let lifetime = claims.iat.and_then(time);
     let lifetime = lifetime.and_then(|issued| expires.duration_since(issued).ok());
     // Platforms replace their tokens after 80 % of the lifetime; of others a day is short notice.
-    let notice = lifetime.map_or(Duration::from_secs(24 * 60 * 60), |lifetime| lifetime / 10);
+    let tenth = lifetime.and_then(|lifetime| lifetime.checked_div(10));
+    let notice = tenth.unwrap_or(Duration::from_secs(24 * 60 * 60));
     if left < notice {
         let message = format!("the token expires in {} minutes", left.as_secs() / 60);
         found.warning(
@@ -103,7 +104,7 @@ mod tests {
         let token = format!("{}.{}.{signature}", part(header), part(claims));
         let name = SecretName::from_static("jwt");
         let mut found = Findings::new(&name);
-        let now = UNIX_EPOCH + Duration::from_secs(NOW);
+        let now = time(NOW as f64).unwrap();
         check(token.as_bytes(), now, &mut found);
         found.list.iter().map(|finding| finding.rule).collect()
     }

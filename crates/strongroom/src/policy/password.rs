@@ -66,3 +66,23 @@ fn is_guessable(password: &str) -> bool {
     let start = end.and_then(|end| password.get(..end)).unwrap_or(password);
     zxcvbn::zxcvbn(start, &[]).score() < zxcvbn::Score::Three
 }
+
+#[cfg(all(test, feature = "zxcvbn"))]
+mod tests {
+    use crate::declared::Kind;
+    use crate::{Declared, Secret, SecretName, policy};
+
+    #[test]
+    fn asks_zxcvbn_about_what_the_tables_do_not_know() {
+        let declared = Declared::new(SecretName::from_static("a"), Kind::Password);
+        for (password, expected) in [
+            ("elizabethtaylor", &["guessable-password"][..]),
+            ("christopherrobin", &["guessable-password"]),
+            ("brisk-otter-velvet-canyon", &[]),
+        ] {
+            let findings = policy::check_one(&declared, &Secret::from_text(password));
+            let rules: Vec<_> = findings.iter().map(|finding| finding.rule).collect();
+            assert_eq!(rules, expected, "{password}");
+        }
+    }
+}

@@ -45,5 +45,4 @@ pub(super) const OF_STRENGTH: &[&str] = &[
     #[cfg(feature = "zxcvbn")]
     GUESSABLE_PASSWORD,
     TEXT_AS_KEY,
-    ROTATION_DUE,
 ];

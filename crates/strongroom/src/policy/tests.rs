@@ -1,6 +1,6 @@
 //! Each rule on each kind, all findings in one report, no false alarms, no value in any of them.
 
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use base64ct::{Base64, Base64UrlUnpadded, Encoding as _};
 use proptest::prelude::*;
@@ -331,11 +331,10 @@ fn the_same_value_under_two_names_is_reported_on_both() {
 #[test]
 fn two_names_for_one_source_are_one_secret() {
     let secret = Secret::from_text(TOKEN);
-    let source = |id: Option<&str>, name: Option<&str>| {
-        let mut source = DeclaredSource::default();
-        source.id = id.map(str::to_owned);
-        source.name = name.map(|name| name.parse().unwrap());
-        source
+    let source = |id: Option<&str>, name: Option<&str>| DeclaredSource {
+        id: id.map(str::to_owned),
+        name: name.map(|name| name.parse().unwrap()),
+        ..DeclaredSource::default()
     };
     let plain = named("a", Kind::Token);
     let with = |name: &str, source| named(name, Kind::Token).with_source(source);
@@ -441,7 +440,7 @@ fn only_tokens_and_keys_without_a_violation_are_strong() {
     assert!(!strong(Kind::Password, PASSWORD, Source::Live));
     assert!(strong(
         Kind::Key,
-        &Base64::encode_string(TOKEN[..32].as_bytes()),
+        &Base64::encode_string(&TOKEN.as_bytes()[..32]),
         Source::Live
     ));
 }
@@ -495,7 +494,7 @@ fn the_documentation_names_every_rule() {
 }
 
 #[test]
-fn the_longest_values_are_judged_in_no_time() {
+fn the_longest_values_are_judged_in_linear_time() {
     let most = crate::MAX_VALUE_BYTES;
     let text = |piece: &str| piece.repeat(most / piece.len());
     let values = [
@@ -520,18 +519,15 @@ fn the_longest_values_are_judged_in_no_time() {
             text("e").split_at(most / 3).0
         ),
     ];
-    let started = Instant::now();
-    let mut judged = 0;
+    // Unoptimised this takes about 10 ms each; anything quadratic takes minutes, and the runner's
+    // limit ends it.
     for value in &values {
-        for kind in Kind::ALL {
-            check_one(&declared(*kind), &Secret::from_text(value.as_str()));
-            judged += 1;
-        }
-        redact_url(value);
+        let secret = Secret::from_text(value.as_str());
+        let refused = |kind: &&Kind| !check_one(&declared(**kind), &secret).is_empty();
+        let count = Kind::ALL.iter().filter(refused).count();
+        assert!(count >= 5, "{value:.40} is refused as {count} kinds");
+        assert!(redact_url(value).len() <= value.len().max(100));
     }
-    // Unoptimised this takes about 10 ms each; anything quadratic takes minutes.
-    let each = started.elapsed() / judged;
-    assert!(each < Duration::from_secs(1), "{each:?}");
 }
 
 /// A generator of text in one alphabet, as the random tokens of real services are.

@@ -4,8 +4,9 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use strongroom::provider::Expect;
 use strongroom::{
-    Declared, Encoding, Env, Error, ErrorKind, Expect, Kind, Live, Memory, ProviderUrl, Secret,
+    Declared, Encoding, Env, Error, ErrorKind, Kind, Live, Memory, ProviderUrl, Secret,
     SecretName, Secrets, SecretsBuilder, SecretsFactory,
 };
 

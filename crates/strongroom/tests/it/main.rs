@@ -1,6 +1,13 @@
 //! What the crate promises, tried through its public API alone.
 
-#![allow(clippy::arithmetic_side_effects, reason = "an overflow fails the test")]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "in a test, a panic is a failure"
+)]
 
 mod detection;
 mod manifest;

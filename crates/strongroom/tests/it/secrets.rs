@@ -4,9 +4,10 @@ use std::time::{Duration, SystemTime};
 
 use std::future::Future as _;
 
+use strongroom::provider::Expect;
 use strongroom::{
-    Declared, DeclaredSource, Encoding, Env, ErrorKind, Expect, FromSecrets, HealthStatus, Kind,
-    Loaded, Memory, Metadata, Result, Secret, SecretName, Secrets, SecretsBuilder, SecretsFactory,
+    Declared, DeclaredSource, Encoding, Env, ErrorKind, FromSecrets, HealthStatus, Kind, Loaded,
+    Memory, Metadata, Result, Secret, SecretName, Secrets, SecretsBuilder, SecretsFactory,
 };
 
 const TOKEN: &str = "pX4v-Tz0qL9e_W2mR7kB1nY6cH3sJ8dF";
@@ -371,7 +372,8 @@ async fn a_default_is_for_development() {
 #[tokio::test]
 async fn health_reports_what_is_due_for_rotation() {
     let old = Metadata::new().with_created(SystemTime::now() - Duration::from_secs(100 * 86400));
-    let memory = Memory::new().with("api/token", Secret::from_text(TOKEN).with_metadata(old));
+    let memory = Memory::new();
+    memory.set("api/token", Secret::from_text(TOKEN).with_metadata(old));
     let declared = [token("api/token").with_rotate_after(Duration::from_secs(90 * 86400))];
     let secrets = boot("production", &memory, &declared).await.unwrap();
     let health = secrets.health();
