@@ -45,20 +45,19 @@ async fn main() -> Result<(), Box<dyn Error>> {
     for state in &validation.secrets {
         println!("  {}", describe(state));
     }
+    // What is wrong stops the boot, with the whole report; warnings are shown below.
     let secrets = connection.boot().await?;
-    for warning in validation.report.warnings() {
-        println!("  ! {warning}");
+    println!("\nreport");
+    match validation.report.findings.is_empty() {
+        true => println!("  nothing to mend"),
+        false => println!("{}", validation.report),
     }
 
     println!("\nhandles");
     for state in &validation.secrets {
         println!("  {:?}", secrets.watch(&state.name).await?);
     }
-    let health = secrets.health();
-    println!("\nhealth {}", health.status.as_str());
-    for reason in health.reasons {
-        println!("  {reason}");
-    }
+    println!("\nhealth: {}", secrets.health().status.as_str());
 
     if args.serve {
         let app = Router::new()

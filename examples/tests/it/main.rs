@@ -1,0 +1,7 @@
+//! The examples, run as a user runs them.
+
+mod axum_figment;
+mod bearer;
+mod boot;
+mod database_pool;
+mod program;
