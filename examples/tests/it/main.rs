@@ -3,5 +3,6 @@
 mod axum_figment;
 mod bearer;
 mod boot;
+mod custom_provider;
 mod database_pool;
 mod program;
