@@ -30,7 +30,8 @@
 //! With `--format json` every command but `run` and `completions` writes one object to standard
 //! output. Its `schema` is 1; it rises when a field changes its meaning or goes away, not when one
 //! is added. A failure is `{"schema":1,"error":{"kind","message","help","name","caused_by","findings"}}`,
-//! where all but the first two may be missing.
+//! where all but the first two may be missing. Warnings go to standard error as text, except those
+//! of `inspect` and `validate`, which are among their `findings`.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -82,6 +83,8 @@ fn log_to_stderr(env: &Env, screen: &Screen) -> Result<(), Failure> {
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(screen.colors_stderr())
+        // It would be printed to standard error, which is what failed.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     // A program around ours may have installed its own subscriber, which then stays.
     let _ = log.try_init();

@@ -106,15 +106,18 @@ impl Screen {
         if self.quiet {
             return;
         }
-        for finding in findings {
+        let mut findings = findings.into_iter().peekable();
+        while let Some(finding) = findings.next() {
             let name = finding.name.as_ref();
             let about = name.map_or_else(String::new, |name| format!("{name}: "));
             let message = format!("{about}{} [{}]", finding.message, finding.rule);
-            self.line(&format!(
-                "{WARNING}warning:{WARNING:#} {}",
-                printable(&message)
-            ));
-            if !finding.help.is_empty() {
+            let message = printable(&message);
+            self.line(&format!("{WARNING}warning:{WARNING:#} {message}"));
+            // What is mended in one way is said once.
+            let more = findings
+                .peek()
+                .is_some_and(|next| next.help == finding.help);
+            if !more && !finding.help.is_empty() {
                 self.line(&format!("  {}", printable(&finding.help)));
             }
         }

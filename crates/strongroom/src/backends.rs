@@ -22,6 +22,8 @@ mod plain_file;
 mod sealed_file;
 mod vault;
 
+pub use memory::{Fault, Memory, Operation};
+
 /// Every backend of this crate.
 pub(crate) const ALL: &[Backend] = &[
     vault::BACKEND,
@@ -291,3 +293,6 @@ fn not_in_this_build(connect: &Connect, what: &'static str, feature: &'static st
         )))
     })
 }
+
+#[cfg(test)]
+mod conformance_tests;

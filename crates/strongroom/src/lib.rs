@@ -71,6 +71,8 @@
 )]
 
 pub mod blocking;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 pub mod policy;
 pub mod provider;
 
@@ -94,7 +96,7 @@ mod secret;
 mod secrets;
 mod validation;
 
-pub use backends::{Backend, Class, Connect, Opening, Probe};
+pub use backends::{Backend, Class, Connect, Fault, Memory, Opening, Operation, Probe};
 pub use connection::Connection;
 pub use declared::{Declared, DeclaredSource, Encoding, Kind};
 pub use env::{Deployment, DeploymentChoice, Env};

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use strongroom::provider::Expect;
-use strongroom::{Connection, Declared, Error, ErrorKind, Result, SecretName};
+use strongroom::{Connection, Declared, Error, ErrorKind, Result, Secret, SecretName};
 
 use super::set::Written;
 use crate::context::{Context, nearest, parse_name};
@@ -36,60 +36,79 @@ pub(crate) struct Args {
 #[derive(Serialize)]
 struct Body<'a> {
     generated: Vec<Written<'a>>,
-    /// Required secrets of a kind that can't be generated.
+    still_missing: Vec<&'a SecretName>,
+}
+
+/// What is to be written, and what can't be.
+struct Plan<'a> {
+    values: Vec<(&'a Declared, Secret)>,
+    /// Required secrets that are absent and of a kind that can't be generated.
     still_missing: Vec<&'a SecretName>,
 }
 
 pub(crate) fn run(args: &Args, context: &Context<'_>) -> Outcome {
     let name = args.name.as_deref().map(parse_name).transpose()?;
+    let expect = if args.force {
+        Expect::Any
+    } else {
+        Expect::Absent
+    };
     context.connected(async |connection| {
-        let body = match &name {
-            Some(name) => Body {
-                generated: vec![one(connection, name, args.force).await?],
-                still_missing: Vec::new(),
-            },
-            None => all_missing(connection).await?,
+        let plan = match &name {
+            Some(name) => one(connection, name)?,
+            None => missing(connection).await?,
         };
-        if context.screen.is_json() {
-            context.screen.json(&body)?;
-        } else {
-            show(&body, context);
+        let mut generated = Vec::new();
+        for (declared, value) in &plan.values {
+            let name = &declared.name;
+            let version = connection.put(name, value, expect.clone()).await;
+            let version = version.map_err(|error| match error.kind() {
+                ErrorKind::Conflict => error.with_help("it is there already; --force replaces it"),
+                _ => error,
+            })?;
+            let written = Written { name, version };
+            if !context.screen.is_json() {
+                // Said at once: a later failure must not hide what was written before it.
+                context.screen.done(&format!("generated {written}"));
+            }
+            generated.push(written);
         }
-        Ok(match body.still_missing.is_empty() {
-            true => FINE,
-            false => CHECK_FAILED,
-        })
+        finish(generated, plan.still_missing, context)
     })
 }
 
-fn show(body: &Body<'_>, context: &Context<'_>) {
-    for Written { name, version } in &body.generated {
-        let version = version
-            .as_ref()
-            .map_or_else(String::new, |version| format!(", version {version}"));
-        context.screen.done(&format!("generated {name}{version}"));
+fn finish(
+    generated: Vec<Written<'_>>,
+    still_missing: Vec<&SecretName>,
+    context: &Context<'_>,
+) -> Outcome {
+    let code = if still_missing.is_empty() {
+        FINE
+    } else {
+        CHECK_FAILED
+    };
+    if context.screen.is_json() {
+        context.screen.json(&Body {
+            generated,
+            still_missing,
+        })?;
+        return Ok(code);
     }
-    if body.generated.is_empty() && body.still_missing.is_empty() {
+    if generated.is_empty() && still_missing.is_empty() {
         context
             .screen
             .done("nothing is missing that can be generated");
     }
-    for name in &body.still_missing {
-        let error = Error::new(
-            ErrorKind::Absent,
-            format!("`{name}` is missing, and its kind can't be generated"),
-        );
-        context
-            .screen
-            .error(&error.with_help(format!("write it by `strongroom set {name}`")));
+    for name in still_missing {
+        let message = format!("`{name}` is missing, and its kind can't be generated");
+        let error = Error::new(ErrorKind::Absent, message)
+            .with_help(format!("write it by `strongroom set {name}`"));
+        context.screen.error(&error);
     }
+    Ok(code)
 }
 
-async fn one<'a>(
-    connection: &'a Connection,
-    name: &SecretName,
-    force: bool,
-) -> Result<Written<'a>> {
+fn one<'a>(connection: &'a Connection, name: &SecretName) -> Result<Plan<'a>> {
     let Some(declared) = connection.declaration(name.as_str()) else {
         let help = match nearest(connection, name) {
             Some(near) => format!("did you mean `{near}`?"),
@@ -103,65 +122,38 @@ async fn one<'a>(
             .with_name(name)
             .with_help(help));
     };
-    let expect = if force { Expect::Any } else { Expect::Absent };
-    let written = create(connection, declared, expect).await;
-    written.map_err(|error| match error.kind() {
-        ErrorKind::Conflict => error.with_help("it is there already; --force replaces it"),
-        _ => error,
+    Ok(Plan {
+        values: vec![(declared, strongroom::generate(declared)?)],
+        still_missing: Vec::new(),
     })
 }
 
-async fn all_missing(connection: &Connection) -> Result<Body<'_>> {
+async fn missing(connection: &Connection) -> Result<Plan<'_>> {
     let declared: Vec<&Declared> = connection.declared().collect();
     let names: Vec<SecretName> = declared
         .iter()
         .map(|declared| declared.name.clone())
         .collect();
     let answers = connection.fetch(&names).await;
-    let mut missing = Vec::new();
-    for (declared, answer) in declared.into_iter().zip(answers) {
-        match answer {
-            Err(error) if error.kind() == ErrorKind::Absent => missing.push(declared),
-            // Unreadable is not missing: what is there can't be judged, so nothing is written.
-            Err(error) if error.kind() != ErrorKind::Malformed => return Err(error),
-            _ => {}
-        }
-    }
-    let mut body = Body {
-        generated: Vec::new(),
+    let mut plan = Plan {
+        values: Vec::new(),
         still_missing: Vec::new(),
     };
-    for declared in missing {
-        match strongroom::generate(declared) {
-            Ok(value) => {
-                let version = connection
-                    .put(&declared.name, &value, Expect::Absent)
-                    .await?;
-                body.generated.push(Written {
-                    name: &declared.name,
-                    version,
-                });
-            }
-            Err(error) if error.kind() == ErrorKind::Unsupported => {
-                if declared.required {
-                    body.still_missing.push(&declared.name);
-                }
-            }
+    for (declared, answer) in declared.into_iter().zip(answers) {
+        match answer {
+            Err(error) if error.kind() == ErrorKind::Absent => {}
+            // Something is there, weak or malformed as it may be.
+            Ok(_) => continue,
+            Err(error) if error.kind() == ErrorKind::Malformed => continue,
+            // Unreadable is not missing: before it is known, nothing is written.
             Err(error) => return Err(error),
         }
+        match strongroom::generate(declared) {
+            Ok(value) => plan.values.push((declared, value)),
+            Err(error) if error.kind() != ErrorKind::Unsupported => return Err(error),
+            Err(_) if declared.required => plan.still_missing.push(&declared.name),
+            Err(_) => {}
+        }
     }
-    Ok(body)
-}
-
-async fn create<'a>(
-    connection: &Connection,
-    declared: &'a Declared,
-    expect: Expect,
-) -> Result<Written<'a>> {
-    let value = strongroom::generate(declared)?;
-    let version = connection.put(&declared.name, &value, expect).await?;
-    Ok(Written {
-        name: &declared.name,
-        version,
-    })
+    Ok(plan)
 }

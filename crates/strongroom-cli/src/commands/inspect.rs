@@ -200,3 +200,20 @@ fn age(seconds: u64) -> String {
     let units: Vec<&str> = whole.split(' ').take(2).collect();
     units.join(" ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_age_has_two_units_at_most() {
+        for (seconds, shown) in [
+            (0, "0s"),
+            (59, "59s"),
+            (3_725, "1h 2m"),
+            (864_000, "10days"),
+        ] {
+            assert_eq!(age(seconds), shown);
+        }
+    }
+}

@@ -16,7 +16,9 @@ use variables::Variable;
 /// Run a program with the declared secrets in its environment
 ///
 /// Every declared secret must pass, as at a service's boot; otherwise the program is not started.
-/// Each is set as its own variable: the manifest's `env`, or the name in capitals. strongroom is
+/// Each is set as its own variable: the manifest's `env`, or the name in capitals. One that is
+/// optional and absent is absent for the program too, whatever stood in its variable. A value with an
+/// `encoding` is handed over in that encoding, as the environment backend would read it. strongroom is
 /// replaced by the program, so its exit code and signals are the program's own.
 ///
 /// The program gets no credential of strongroom's: every STRONGROOM_… variable but STRONGROOM_ENV
@@ -47,47 +49,52 @@ const NOT_EXECUTABLE: u8 = 126;
 const NOT_FOUND: u8 = 127;
 
 pub(crate) fn run(args: &Args, context: &Context<'_>) -> Outcome {
-    let secrets = secrets(context).map_err(|failure| failure.with_code(OURS))?;
     let Some((program, arguments)) = args.command.split_first() else {
         let nothing = Error::new(ErrorKind::Config, "there is no program to run");
         return Err(Failure::from(nothing).with_code(OURS));
     };
+    let secrets = secrets(context).map_err(|failure| failure.with_code(OURS))?;
     let mut command = Command::new(program);
     command.args(arguments);
-    for name in context
-        .env
-        .names()
-        .filter(|name| name.starts_with("STRONGROOM_") && *name != "STRONGROOM_ENV")
-    {
-        command.env_remove(name);
-    }
-    for name in context.backends().flat_map(|backend| backend.credentials()) {
-        command.env_remove(name);
-    }
+    withhold_credentials(&mut command, context);
     for (variable, secret) in &secrets {
-        command.env(
-            variable,
-            secret
-                .expose_str()
-                .map_err(|error| Failure::from(error).with_code(OURS))?,
-        );
+        match secret.as_ref().and_then(|secret| secret.expose_str().ok()) {
+            Some(text) => command.env(variable, text),
+            // What was neither read nor proven must not reach the program from elsewhere.
+            None => command.env_remove(variable),
+        };
     }
     start(command).map_err(|error| not_started(program, error))
 }
 
-/// Reads and proves every declared secret, and pairs it with its variable.
-fn secrets(context: &Context<'_>) -> Result<Vec<(String, Secret)>, Failure> {
+/// Takes every key, passphrase and token of ours out of the program's environment.
+///
+/// Of our own variables only the deployment stays: an unknown one may be a mistyped key, and the
+/// program's own guard rails need to know where it runs.
+fn withhold_credentials(command: &mut Command, context: &Context<'_>) {
+    let ours = |name: &&str| name.starts_with("STRONGROOM_") && *name != "STRONGROOM_ENV";
+    let credentials = context
+        .backends()
+        .flat_map(|backend| backend.credentials().iter().copied());
+    for name in context.env.names().filter(ours).chain(credentials) {
+        command.env_remove(name);
+    }
+}
+
+/// Reads and proves every declared secret; only an optional one can still be absent. Each comes with
+/// its variable.
+fn secrets(context: &Context<'_>) -> Result<Vec<(String, Option<Secret>)>, Failure> {
     context.connected_quietly(async |connection| {
         let variables = variables::of(connection.declared())?;
         let secrets = connection.clone().boot().await?;
         context.screen.warnings(&connection.rails().said());
         let mut pairs = Vec::new();
         for Variable { declared, variable } in variables {
-            // Only an optional one can still be absent.
-            if let Some(secret) = secrets.get_optional(&declared.name).await? {
-                variables::check_value(declared, &secret)?;
-                pairs.push((variable, secret));
-            }
+            let secret = match secrets.get_optional(&declared.name).await? {
+                Some(secret) => Some(variables::value(declared, &secret)?),
+                None => None,
+            };
+            pairs.push((variable, secret));
         }
         Ok(pairs)
     })

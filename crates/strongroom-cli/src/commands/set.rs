@@ -1,16 +1,17 @@
 //! `set`: writes one value, from standard input or a prompt.
 
+use std::fmt;
 use std::io::{self, IsTerminal as _, Read as _};
 
 use serde::Serialize;
 use strongroom::provider::Expect;
 use strongroom::{
-    Declared, Error, ErrorKind, MAX_VALUE_BYTES, Report, Result, Secret, SecretName, Version,
-    policy,
+    Connection, Declared, Error, ErrorKind, Finding, MAX_VALUE_BYTES, Report, Result, Secret,
+    SecretName, Version, policy,
 };
 use zeroize::Zeroizing;
 
-use crate::context::{Context, parse_name};
+use crate::context::{Context, nearest, parse_name};
 use crate::exit::{FINE, Outcome};
 
 /// Write a secret's value, read from standard input
@@ -39,11 +40,21 @@ pub(crate) struct Args {
     values: Vec<std::ffi::OsString>,
 }
 
-/// What was written, as JSON shows it.
+/// What was written.
 #[derive(Debug, Serialize)]
 pub(crate) struct Written<'a> {
     pub(crate) name: &'a SecretName,
     pub(crate) version: Option<Version>,
+}
+
+impl fmt::Display for Written<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.name)?;
+        match &self.version {
+            Some(version) => write!(f, ", version {version}"),
+            None => Ok(()),
+        }
+    }
 }
 
 pub(crate) fn run(args: &Args, context: &Context<'_>) -> Outcome {
@@ -66,20 +77,32 @@ pub(crate) fn run(args: &Args, context: &Context<'_>) -> Outcome {
         } else {
             read(io::stdin().lock())?
         };
-        if let Some(declared) = connection.declaration(name.as_str()) {
-            prove(declared, &value, context)?;
+        match connection.declaration(name.as_str()) {
+            Some(declared) => prove(declared, &value, context)?,
+            None => context.screen.warnings(&undeclared(connection, &name)),
         }
         let version = connection.put(&name, &value, expect).await?;
+        let written = Written {
+            name: &name,
+            version,
+        };
         if context.screen.is_json() {
-            let name = &name;
-            context.screen.json(&Written { name, version })?;
+            context.screen.json(&written)?;
         } else {
-            let version =
-                version.map_or_else(String::new, |version| format!(", version {version}"));
-            context.screen.done(&format!("set {name}{version}"));
+            context.screen.done(&format!("set {written}"));
         }
         Ok(FINE)
     })
+}
+
+/// Warns of a name that the manifest doesn't have: it may be mistyped.
+fn undeclared(connection: &Connection, name: &SecretName) -> Option<Finding> {
+    // Without any declaration nobody expects one.
+    connection.declared().next()?;
+    let message = "it is not declared, so its strength was not checked";
+    let help = nearest(connection, name).map(|near| format!("did you mean `{near}`?"));
+    let help = help.unwrap_or_default();
+    Some(Finding::warning(Some(name), "undeclared", message, help))
 }
 
 /// Refuses a value that a boot would refuse.

@@ -4,7 +4,7 @@ use base64ct::{Base64, Base64Url, Encoding as _};
 
 use crate::harness::{Ran, Room};
 
-const CANARY: &str = "canary-Zq81-vK3x";
+pub(crate) const CANARY: &str = "canary-Zq81-vK3x";
 
 /// Demands that the canary, in any usual spelling, is not in what was printed.
 fn clean(arguments: &[&str], ran: &Ran, stdout_too: bool) {
@@ -38,7 +38,7 @@ fn spellings() -> [String; 5] {
     ]
 }
 
-const MANIFEST: &str = r#"
+pub(crate) const MANIFEST: &str = r#"
 [default.secrets]
 "weak/token" = { kind = "token" }
 "weak/password" = { kind = "password" }
@@ -50,6 +50,11 @@ const MANIFEST: &str = r#"
 "weak/hex" = { kind = "key", encoding = "hex" }
 "with/default" = { kind = "password", default = "canary-Zq81-vK3x" }
 "#;
+
+/// The weak secrets that the manifest declares.
+pub(crate) const KINDS: [&str; 8] = [
+    "token", "password", "key", "url", "pem", "jwt", "json", "hex",
+];
 
 /// Every command, most of which fail against weak values.
 const COMMANDS: &[&[&str]] = &[
@@ -74,7 +79,7 @@ const COMMANDS: &[&[&str]] = &[
 /// A program that is not there; its name is shown, so it is no canary.
 const CANARY_PATH: &str = "./no-such-program";
 
-fn walk(room: &Room, provider: &str) {
+pub(crate) fn walk(room: &Room, provider: &str) {
     for command in COMMANDS {
         for format in ["text", "json"] {
             let head = ["--provider", provider, "--format", format];
@@ -155,5 +160,53 @@ fn no_command_shows_the_value_of_a_variable() {
             let ran = room.run_with(command, CANARY.as_bytes());
             clean(command, &ran, true);
         }
+    }
+}
+
+#[test]
+fn no_command_shows_a_value_of_plain_files() {
+    let mut room = Room::new()
+        .var("STRONGROOM_LOG", "trace")
+        .file("strongroom.toml", MANIFEST);
+    for kind in KINDS {
+        room = room.file(&format!("secrets/weak/{kind}"), CANARY);
+    }
+    room = room.file("secrets/doc.json", format!(r#"{{"key": "{CANARY}", "#));
+    assert_eq!(
+        room.run(&["get", "weak/token", "--provider", "file:secrets"])
+            .stdout(),
+        CANARY
+    );
+    walk(&room, "file:secrets");
+}
+
+#[test]
+fn no_command_shows_what_a_document_holds() {
+    let documents = [
+        ("good.env", "WEAK_TOKEN=CANARY\nWEAK_HEX='CANARY'\n"),
+        ("bad.env", "WEAK_TOKEN='CANARY\n"),
+        ("worse.env", "CANARY\nWEAK TOKEN=CANARY"),
+        (
+            "good.json",
+            r#"{"weak/token": "CANARY", "doc": {"key": "CANARY"}}"#,
+        ),
+        ("bad.json", r#"{"weak/token": "CANARY"#),
+        ("worse.json", r#"{"weak/token": CANARY}"#),
+        (
+            "good.toml",
+            "\"weak/token\" = \"CANARY\"\n[doc]\nkey = \"CANARY\"",
+        ),
+        ("bad.toml", "\"weak/token\" = \"CANARY"),
+        ("worse.toml", "\"weak/token\" = CANARY"),
+        ("good.yaml", "weak/token: CANARY\ndoc:\n  key: CANARY\n"),
+        ("bad.yaml", "weak/token: \"CANARY\n  - CANARY"),
+        ("worse.yaml", "weak/token: *CANARY\n? [CANARY"),
+    ];
+    for (file, document) in documents {
+        let room = Room::new()
+            .var("STRONGROOM_LOG", "trace")
+            .file("strongroom.toml", MANIFEST)
+            .file(file, document.replace("CANARY", CANARY));
+        walk(&room, &format!("file:{file}"));
     }
 }

@@ -68,6 +68,16 @@ fn a_check_that_could_not_judge_says_so() {
 }
 
 #[test]
+fn a_check_without_declarations_says_that_it_checked_nothing() {
+    let ran = Room::with_notebook().run(&["validate"]).ends(0);
+    assert!(
+        ran.stderr().contains("no secret is declared"),
+        "{}",
+        ran.stderr()
+    );
+}
+
+#[test]
 fn usage_is_2_and_says_what_is_meant() {
     let room = Room::new();
     for (arguments, said) in [
@@ -222,4 +232,27 @@ fn colours_follow_the_terminal_and_the_option() {
     );
     let room = Room::with_notebook().var("NO_COLOR", "1");
     assert!(!room.run(&["get", "a"]).stderr().contains('\u{1b}'));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn output_that_can_not_be_written_is_a_failure() {
+    let room = Room::with_notebook();
+    room.run_with(&["set", "a"], TOKEN.as_bytes()).ends(0);
+    for command in [&["get", "a"][..], &["list"], &["list", "--format", "json"]] {
+        let full = std::fs::File::create("/dev/full").unwrap();
+        let status = room.command(command).stdout(full).status().unwrap();
+        assert_eq!(status.code(), Some(2), "{command:?}");
+    }
+}
+
+#[test]
+fn completions_look_at_no_provider() {
+    let room = Room::new().var("STRONGROOM_PROVIDER", "no address at all");
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let script = room.run(&["completions", shell]).ends(0).stdout();
+        for word in ["strongroom", "validate", "provider"] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+    }
 }

@@ -1,9 +1,10 @@
 //! A directory, an environment of a few variables, and the command in it.
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
+use strongroom::Env;
 use tempfile::TempDir;
 
 /// A value that passes every rule for a token.
@@ -47,24 +48,33 @@ impl Room {
         self
     }
 
-    pub(crate) fn path(&self, path: &str) -> PathBuf {
-        self.dir.path().join(path)
+    /// Makes a directory with these permission bits, where the platform has them.
+    pub(crate) fn dir_of_mode(self, path: &str, mode: u32) -> Self {
+        let path = self.path(path);
+        std::fs::create_dir_all(&path).unwrap();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+        }
+        self
     }
 
-    pub(crate) fn dir(&self) -> &Path {
-        self.dir.path()
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
+        self.dir.path().join(path)
     }
 
     /// Prepares the command; nothing of the environment of the tests gets through but `PATH`.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
+        let path = Env::process().var("PATH").unwrap().unwrap_or("").to_owned();
         command
             .args(arguments)
             .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("PATH", path)
             .env("TMPDIR", self.path("tmp"))
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
-            .current_dir(self.dir());
+            .current_dir(self.dir.path());
         command
     }
 
@@ -111,8 +121,15 @@ impl Ran {
     }
 }
 
-/// Finds the example's command, which cargo builds beside the tests.
+/// Finds the example's command, which cargo builds beside the tests unless it is told to build one
+/// of them alone.
 pub(crate) fn own_backend() -> PathBuf {
     let strongroom = PathBuf::from(env!("CARGO_BIN_EXE_strongroom"));
-    strongroom.with_file_name("examples").join("own_backend")
+    let path = strongroom.with_file_name("examples").join("own_backend");
+    let path = path.with_extension(std::env::consts::EXE_EXTENSION);
+    assert!(
+        path.exists(),
+        "first `cargo build -p strongroom-cli --examples`"
+    );
+    path
 }

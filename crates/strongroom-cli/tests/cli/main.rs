@@ -1,7 +1,14 @@
 //! The command as scripts and people meet it: what it prints, how it ends, and what it never shows.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail as tests do"
+)]
+
 mod canary;
 mod codes;
+mod files;
 mod harness;
 mod program;
 mod write;

@@ -25,7 +25,11 @@ fn room() -> Room {
 #[test]
 fn the_program_gets_each_secret_in_its_variable() {
     let script = r#"printf '%s|%s|%s' "$API_TOKEN" "$PGPASSWORD" "${FEATURE_KEY-none}""#;
-    let ran = room().run(&["run", "--", "sh", "-c", script]).ends(0);
+    let ran = room()
+        .var("PGPASSWORD", "another")
+        .var("FEATURE_KEY", "never read or proven")
+        .run(&["run", "--", "sh", "-c", script])
+        .ends(0);
     assert_eq!(ran.stdout(), format!("{TOKEN}|line one\nline two|none"));
     // A program's own options are its own, with or without the two dashes.
     let ran = room()
@@ -123,4 +127,14 @@ fn variables_that_change_how_programs_load_stop_the_start() {
         assert!(ran.stderr().contains(said), "{}", ran.stderr());
         assert_eq!(ran.stdout(), "");
     }
+}
+
+#[test]
+fn a_value_with_an_encoding_is_handed_over_in_it() {
+    let manifest = "[default.secrets]\n\"a/key\" = { kind = \"key\", encoding = \"hex\" }";
+    let room = Room::with_notebook().file("strongroom.toml", manifest);
+    room.run(&["generate", "a/key"]).ends(0);
+    let ran = room.run(&["run", "--", "sh", "-c", "printf %s \"$A_KEY\""]);
+    let key = room.run(&["get", "a/key"]).ends(0).0.stdout;
+    assert_eq!(ran.ends(0).stdout(), base16ct::lower::encode_string(&key));
 }

@@ -99,8 +99,11 @@ fn a_declared_secret_must_pass_the_policy() {
     room.run(&["get", "api/token"]).ends(3);
     room.run_with(&["set", "api/token"], TOKEN.as_bytes())
         .ends(0);
-    // Of what is not declared nothing is known.
-    room.run_with(&["set", "scratch"], b"changeme").ends(0);
+    // Of what is not declared nothing is known; it may be mistyped.
+    let ran = room.run_with(&["set", "api/tokn"], b"changeme").ends(0);
+    for said in ["[undeclared]", "did you mean `api/token`?"] {
+        assert!(ran.stderr().contains(said), "{}", ran.stderr());
+    }
 }
 
 #[test]
@@ -122,6 +125,9 @@ fn a_condition_that_is_not_met_is_a_conflict() {
         "deleted a\n"
     );
     room.run(&["rm", "a"]).ends(3);
+    set(&[]).ends(0);
+    let json = room.run(&["rm", "a", "--format", "json"]).ends(0).stdout();
+    assert_eq!(json, "{\"schema\":1,\"name\":\"a\",\"deleted\":true}\n");
 }
 
 #[test]

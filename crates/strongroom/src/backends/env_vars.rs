@@ -1,6 +1,250 @@
-//! The environment.
-use super::{Backend, not_in_this_build};
+//! The environment: a secret is a variable, or the file that a variable names.
+//!
+//! `env:?prefix=APP_` reads `database/password` and `database#password` from
+//! `APP_DATABASE_PASSWORD`. The prefix is taken as it is: nothing is put between it and the name. A
+//! declared secret's own variable, and the `id` of a manifest's `source`, are whole names without
+//! the prefix.
+//!
+//! - `APP_DATABASE_PASSWORD_FILE` names a file that holds the value instead; a relative path starts
+//!   in the working directory. Both set is an error. As with every setting, an empty `…_FILE`
+//!   counts as not set.
+//! - An empty variable is an empty value: it is handed out, and the strength policy refuses it.
+//! - Exactly one final newline of a text file is taken off; a variable is taken as it is.
+//! - The environment of a process never changes, so a variable has no version. A file has one.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use zeroize::Zeroizing;
+
+use super::{Backend, Connect};
+use crate::env::Env;
+use crate::error::{Error, ErrorKind, Result};
+use crate::name::SecretName;
+use crate::provider::{
+    Description, Expect, ProviderHealth, Put, Reply, Request, SecretProvider, Stage, Target,
+};
+use crate::rails::GuardRails;
+use crate::secret::{MAX_VALUE_BYTES, Metadata, Provenance, Secret, Version};
+
+mod detect;
+mod file;
+mod mapping;
+
+use mapping::{FILE_SUFFIX, Mapping};
+
 pub(super) const BACKEND: Backend = Backend::new("env", "environment", |connect| {
-    not_in_this_build(&connect, "x", "x")
+    Box::pin(async move { open(connect) })
 })
-.with_url_keys(&["prefix"]);
+.with_url_keys(&["prefix"])
+.with_detect(detect::detect);
+
+fn open(connect: Connect) -> Result<Arc<dyn SecretProvider>> {
+    if !connect.url.path().is_empty() || connect.url.authority().is_some() {
+        return Err(Error::new(
+            ErrorKind::Config,
+            "an `env:` address has nothing after its colon but `?prefix=…`",
+        )
+        .with_help("for example env:?prefix=APP_"));
+    }
+    let prefix = connect.url.query("prefix").unwrap_or_default();
+    Ok(Arc::new(Environment {
+        address: connect.url.to_string(),
+        mapping: Mapping::new(prefix, &connect.declared)?,
+        env: connect.env,
+        rails: connect.rails,
+        closed: AtomicBool::new(false),
+    }))
+}
+
+#[derive(Debug)]
+struct Environment {
+    address: String,
+    mapping: Mapping,
+    env: Arc<Env>,
+    rails: GuardRails,
+    closed: AtomicBool,
+}
+
+/// Where the value of one request is.
+enum Place {
+    Here(Secret),
+    File(InFile),
+}
+
+struct InFile {
+    path: PathBuf,
+    variable: String,
+    name: SecretName,
+    known: Option<Version>,
+}
+
+impl Environment {
+    fn check_open(&self) -> Result<()> {
+        match self.closed.load(Ordering::Acquire) {
+            true => Err(Error::new(ErrorKind::Closed, "the environment was closed")),
+            false => Ok(()),
+        }
+    }
+
+    fn find(&self, request: &Request) -> Result<Place> {
+        let target = &request.target;
+        let found = self.check_open().and_then(|()| {
+            if request.stage != Stage::Current {
+                let message = "the environment holds the current value only";
+                return Err(Error::new(ErrorKind::Unsupported, message));
+            }
+            self.place(target, request.known.clone())
+        });
+        found.map_err(|error| error.with_name(&target.name))
+    }
+
+    fn place(&self, target: &Target, known: Option<Version>) -> Result<Place> {
+        let variable = self.mapping.variable(target)?;
+        let file_variable = format!("{variable}{FILE_SUFFIX}");
+        match (self.env.raw(&variable), self.env.var(&file_variable)?) {
+            (Some(_), Some(_)) => Err(Error::new(
+                ErrorKind::Config,
+                format!("{variable} and {file_variable} are both set"),
+            )
+            .with_help("keep one of them: the value, or the file that holds it")),
+            (Some(value), None) => Ok(Place::Here(from_variable(&variable, value, target)?)),
+            (None, Some(path)) => Ok(Place::File(InFile {
+                path: self.env.working_dir().join(path),
+                variable: file_variable,
+                name: target.name.clone(),
+                known,
+            })),
+            (None, None) => Err(Error::new(
+                ErrorKind::Absent,
+                format!("neither {variable} nor {file_variable} is set"),
+            )
+            .with_help(format!("set {variable} where the service is started"))),
+        }
+    }
+
+    fn read_only(&self, target: &Target) -> Error {
+        let error = match self.check_open() {
+            Err(closed) => return closed.with_name(&target.name),
+            Ok(()) => Error::new(
+                ErrorKind::Unsupported,
+                "the environment is read-only: a program can't change the variables that a \
+                 service is started with",
+            ),
+        };
+        let error = match self.mapping.variable(target) {
+            Ok(variable) => error.with_help(format!(
+                "set {variable}, or {variable}{FILE_SUFFIX}, where the service is started"
+            )),
+            Err(_) => error,
+        };
+        error.with_name(&target.name)
+    }
+}
+
+fn from_variable(variable: &str, value: &[u8], target: &Target) -> Result<Secret> {
+    let malformed = |what: String| Err(Error::new(ErrorKind::Malformed, what));
+    if value.len() > MAX_VALUE_BYTES {
+        return malformed(format!(
+            "variable {variable} has {} bytes; a value has at most {MAX_VALUE_BYTES}",
+            value.len()
+        ));
+    }
+    if std::str::from_utf8(value).is_err() {
+        return malformed(format!("variable {variable} is not UTF-8 text"));
+    }
+    let metadata = Metadata::new()
+        .with_name(&target.name)
+        .with_provenance(Provenance::new().visible_in_proc());
+    let secret = Secret::from_utf8_or_bytes(Zeroizing::new(value.to_vec()));
+    Ok(secret.with_metadata(metadata))
+}
+
+impl InFile {
+    fn read(&self, env: &Env, rails: &GuardRails) -> Result<Reply> {
+        let subject = format!("the file that {} names", self.variable);
+        let opened = file::open(&self.path, &subject, &self.name, env, rails);
+        let read = opened.and_then(|file| {
+            if self.known.as_ref() == Some(&file.version) {
+                return Ok(Reply::Unchanged);
+            }
+            let (version, provenance) = (file.version.clone(), file.provenance.clone());
+            let value = file.read(&subject, &self.name, rails)?;
+            let metadata = Metadata::new()
+                .with_name(&self.name)
+                .with_version(version)
+                .with_provenance(provenance);
+            let secret = Secret::from_utf8_or_bytes(value);
+            Ok(Reply::Value(secret.with_metadata(metadata)))
+        });
+        read.map_err(|error| error.with_name(&self.name))
+    }
+}
+
+#[async_trait]
+impl SecretProvider for Environment {
+    fn describe(&self) -> Description {
+        Description::new("env", self.address.clone(), false)
+    }
+
+    async fn fetch(&self, wanted: &[Request]) -> Vec<Result<Reply>> {
+        let places: Vec<_> = wanted.iter().map(|request| self.find(request)).collect();
+        let has_files = places
+            .iter()
+            .any(|place| matches!(place, Ok(Place::File(_))));
+        let (env, rails) = (Arc::clone(&self.env), self.rails.clone());
+        let answer = move |place: Result<Place>| match place? {
+            Place::Here(secret) => Ok(Reply::Value(secret)),
+            Place::File(file) => file.read(&env, &rails),
+        };
+        let answers = move || places.into_iter().map(answer).collect();
+        if !has_files {
+            return answers();
+        }
+        match tokio::task::spawn_blocking(answers).await {
+            Ok(answers) => answers,
+            Err(_) => wanted
+                .iter()
+                .map(|request| {
+                    let message = "reading the file was cut short: the runtime is shutting down";
+                    Err(Error::new(ErrorKind::Transient, message).with_name(&request.target.name))
+                })
+                .collect(),
+        }
+    }
+
+    async fn put(&self, put: &Put) -> Result<Option<Version>> {
+        Err(self.read_only(&put.target))
+    }
+
+    async fn delete(&self, target: &Target, _: &Expect) -> Result<()> {
+        Err(self.read_only(target))
+    }
+
+    /// Lists the declared names whose variable or file variable is set.
+    ///
+    /// A variable can't be traced back to one name. With a prefix, a variable that no declared
+    /// name maps to is listed by the one name that certainly reads it: its rest in lower case,
+    /// `database_password` for `APP_DATABASE_PASSWORD`. Without a prefix that would list the whole
+    /// environment, so only declared names are.
+    async fn list(&self, prefix: &str) -> Result<Vec<SecretName>> {
+        self.check_open()?;
+        let mut names = self.mapping.names(&self.env);
+        names.retain(|name| name.as_str().starts_with(prefix));
+        Ok(names.into_iter().collect())
+    }
+
+    async fn health(&self) -> Result<ProviderHealth> {
+        self.check_open().map(|()| ProviderHealth::ready())
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.closed.store(true, Ordering::Release);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

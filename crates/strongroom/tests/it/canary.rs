@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use strongroom::provider::Expect;
 use strongroom::{
-    Declared, Encoding, Env, Error, ErrorKind, Kind, Live, Memory, ProviderUrl, Secret,
-    SecretName, Secrets, SecretsBuilder, SecretsFactory,
+    Declared, Encoding, Env, Error, ErrorKind, Kind, Live, Memory, ProviderUrl, Secret, SecretName,
+    Secrets, SecretsBuilder, SecretsFactory,
 };
 
 /// Passes every rule for a token, so that paths which need a strong value can be walked too.
@@ -34,7 +34,12 @@ impl Seen {
 
     fn error(&self, error: &Error) {
         writeln!(self.clone(), "{error}\n{error:?}\n{:?}", error.report()).unwrap();
-        writeln!(self.clone(), "{}", serde_json::to_string(&error.report()).unwrap()).unwrap();
+        writeln!(
+            self.clone(),
+            "{}",
+            serde_json::to_string(&error.report()).unwrap()
+        )
+        .unwrap();
         let mut cause = std::error::Error::source(error);
         while let Some(error) = cause {
             writeln!(self.clone(), "{error}\n{error:?}").unwrap();
@@ -62,14 +67,30 @@ impl Seen {
 
 fn forms() -> Vec<String> {
     let secret = Secret::from_text(CANARY);
-    let mut forms: Vec<String> = [Encoding::Text, Encoding::Base64, Encoding::Base64Url, Encoding::Hex]
-        .iter()
-        .map(|encoding| encoding.encode(&secret).expose_str().unwrap().trim_end_matches('=').to_owned())
-        .collect();
+    let mut forms: Vec<String> = [
+        Encoding::Text,
+        Encoding::Base64,
+        Encoding::Base64Url,
+        Encoding::Hex,
+    ]
+    .iter()
+    .map(|encoding| {
+        encoding
+            .encode(&secret)
+            .expose_str()
+            .unwrap()
+            .trim_end_matches('=')
+            .to_owned()
+    })
+    .collect();
     forms.push(forms[3].to_ascii_uppercase());
     forms.push(CANARY[..10].to_owned());
     forms.push(CANARY[CANARY.len() - 10..].to_owned());
-    forms.push(format!("{:?}", &CANARY.as_bytes()[..6]).trim_matches(['[', ']']).to_owned());
+    forms.push(
+        format!("{:?}", &CANARY.as_bytes()[..6])
+            .trim_matches(['[', ']'])
+            .to_owned(),
+    );
     forms
 }
 
@@ -87,9 +108,11 @@ fn builder(dir: &Path) -> SecretsBuilder {
 }
 
 fn declared() -> Vec<Declared> {
-    let every = Kind::ALL.iter().map(|kind| Declared::new(name(&format!("as/{kind}")), *kind));
-    let default = Declared::new(name("as/default"), Kind::Password)
-        .with_default(Secret::from_text(CANARY));
+    let every = Kind::ALL
+        .iter()
+        .map(|kind| Declared::new(name(&format!("as/{kind}")), *kind));
+    let default =
+        Declared::new(name("as/default"), Kind::Password).with_default(Secret::from_text(CANARY));
     let decoded = Encoding::ALL.iter().map(|encoding| {
         Declared::new(name(&format!("as/{encoding}")), Kind::Key).with_encoding(*encoding)
     });
@@ -97,9 +120,9 @@ fn declared() -> Vec<Declared> {
 }
 
 /// Walks every path of one provider that holds the canary under every declared name.
-async fn walk(builder: SecretsBuilder, seen: &Seen, writes: bool) {
-    seen.debug(&builder);
-    match builder.explain() {
+async fn walk(builder: impl Fn() -> SecretsBuilder, seen: &Seen, writes: bool) {
+    seen.debug(&builder());
+    match builder().explain() {
         Ok(detection) => {
             seen.debug(&detection);
             seen.json(&detection);
@@ -107,10 +130,10 @@ async fn walk(builder: SecretsBuilder, seen: &Seen, writes: bool) {
         }
         Err(error) => seen.error(&error),
     }
-    if let Err(error) = builder.clone().declare(declared()).detect().await {
+    if let Err(error) = builder().declare(declared()).detect().await {
         seen.error(&error);
     }
-    let connection = match builder.clone().declare(declared()).connect().await {
+    let connection = match builder().declare(declared()).connect().await {
         Ok(connection) => connection,
         Err(error) => return seen.error(&error),
     };
@@ -120,8 +143,18 @@ async fn walk(builder: SecretsBuilder, seen: &Seen, writes: bool) {
     seen.json(&validation);
     writeln!(seen.clone(), "{}", validation.report).unwrap();
     seen.debug(&connection.rails().said());
-    seen.debug(&connection.health().await.map_err(|error| seen.error(&error)));
-    seen.debug(&connection.list("").await.map_err(|error| seen.error(&error)));
+    seen.debug(
+        &connection
+            .health()
+            .await
+            .map_err(|error| seen.error(&error)),
+    );
+    seen.debug(
+        &connection
+            .list("")
+            .await
+            .map_err(|error| seen.error(&error)),
+    );
     for known in declared() {
         match connection.read(&known.name).await {
             Ok(secret) => secret_paths(&secret, seen),
@@ -131,7 +164,7 @@ async fn walk(builder: SecretsBuilder, seen: &Seen, writes: bool) {
     if writes {
         write_paths(&connection, seen).await;
     }
-    if let Ok(secrets) = builder.connect().await.unwrap().boot().await {
+    if let Ok(secrets) = builder().connect().await.unwrap().boot().await {
         secrets_paths(&secrets, seen).await;
     }
 }
@@ -141,7 +174,11 @@ fn secret_paths(secret: &Secret, seen: &Seen) {
     seen.debug(secret.metadata());
     seen.debug(&secret.fingerprint());
     seen.debug(&Live::fixed(secret.clone()));
-    seen.debug(&secret.to_secret_string().map_err(|error| seen.error(&error)));
+    seen.debug(
+        &secret
+            .to_secret_string()
+            .map_err(|error| seen.error(&error)),
+    );
     for encoding in Encoding::ALL {
         if let Err(error) = encoding.decode(secret) {
             seen.error(&error);
@@ -153,9 +190,18 @@ async fn write_paths(connection: &strongroom::Connection, seen: &Seen) {
     let value = Secret::from_text(CANARY);
     let binary = Secret::from_bytes([CANARY.as_bytes(), &[0xff, 0]].concat());
     let huge = Secret::from_text(CANARY.repeat(2000));
-    for (name, value) in [("fresh", &value), ("binary", &binary), ("huge", &huge), ("a#b", &value)] {
+    for (name, value) in [
+        ("fresh", &value),
+        ("binary", &binary),
+        ("huge", &huge),
+        ("a#b", &value),
+    ] {
         let name: SecretName = name.parse().unwrap();
-        for expect in [Expect::Absent, Expect::Absent, Expect::Version(strongroom::Version::new("no such"))] {
+        for expect in [
+            Expect::Absent,
+            Expect::Absent,
+            Expect::Version(strongroom::Version::new("no such")),
+        ] {
             if let Err(error) = connection.put(&name, value, expect.clone()).await {
                 seen.error(&error);
             }
@@ -163,6 +209,8 @@ async fn write_paths(connection: &strongroom::Connection, seen: &Seen) {
                 seen.error(&error);
             }
         }
+        let cleared = connection.delete(&name, Expect::Any).await;
+        seen.debug(&cleared.map_err(|error| seen.error(&error)));
     }
 }
 
@@ -185,14 +233,22 @@ async fn secrets_paths(secrets: &Secrets, seen: &Seen) {
 fn documents() -> Vec<(&'static str, String)> {
     let c = CANARY;
     vec![
-        ("good.json", format!(r#"{{"as": {{"token": "{c}", "json": {{"k": "{c}"}}}}, "x": ["{c}"]}}"#)),
+        (
+            "good.json",
+            format!(r#"{{"as": {{"token": "{c}", "json": {{"k": "{c}"}}}}, "x": ["{c}"]}}"#),
+        ),
         ("cut.json", format!(r#"{{"as": {{"token": "{c}"#)),
-        ("twice.json", format!(r#"{{"as/token": "{c}", "as/token": "{c}"}}"#)),
+        (
+            "twice.json",
+            format!(r#"{{"as/token": "{c}", "as/token": "{c}"}}"#),
+        ),
         ("escape.json", format!(r#"{{"as/token": "{c}\q"}}"#)),
         ("scalar.json", format!(r#""{c}""#)),
         ("bare.json", format!("{{as: {c}}}")),
-        ("key.json", format!(r#"{{"{c}": 1, "{c}": 2}}"#)),
-        ("good.toml", format!("[as]\ntoken = \"{c}\"\npassword = '{c}'\n")),
+        (
+            "good.toml",
+            format!("[as]\ntoken = \"{c}\"\npassword = '{c}'\n"),
+        ),
         ("cut.toml", format!("[as]\ntoken = \"{c}\n")),
         ("twice.toml", format!("a = \"{c}\"\na = \"{c}\"\n")),
         ("bare.toml", format!("a = {c}\n")),
@@ -220,36 +276,63 @@ async fn a_value_is_shown_by_no_path_of_the_api() {
         .with_writer(move || logs.clone())
         .finish();
     tracing::subscriber::set_global_default(subscriber).unwrap();
-    let panics = seen.clone();
-    std::panic::set_hook(Box::new(move |info| writeln!(panics.clone(), "{info}").unwrap()));
     let dir = tempfile::tempdir().unwrap();
 
     // Memory, sound and failing in every way.
-    let memory = declared().iter().fold(Memory::new(), |memory, known| memory.with(known.name.as_str(), CANARY));
-    walk(builder(dir.path()).provider(memory.clone()), &seen, true).await;
-    for kind in [ErrorKind::Denied, ErrorKind::Auth, ErrorKind::Malformed, ErrorKind::Transient, ErrorKind::Integrity] {
-        memory.fail("as/token", kind);
-        walk(builder(dir.path()).provider(memory.clone()), &seen, false).await;
+    let memory = || {
+        let filled = |memory: Memory, known: &Declared| memory.with(known.name.as_str(), CANARY);
+        declared().iter().fold(Memory::new(), filled)
+    };
+    walk(|| builder(dir.path()).provider(memory()), &seen, true).await;
+    for kind in [
+        ErrorKind::Denied,
+        ErrorKind::Auth,
+        ErrorKind::Malformed,
+        ErrorKind::Transient,
+        ErrorKind::Integrity,
+    ] {
+        let failing = || {
+            let memory = memory();
+            memory.fail("as/token", kind);
+            memory
+        };
+        walk(|| builder(dir.path()).provider(failing()), &seen, false).await;
     }
     seen.assert_clean("memory");
 
     // The environment, with and without files, and with what it refuses.
     let environment = |vars: Vec<(String, std::ffi::OsString)>| {
-        let env = Env::empty().with_var("STRONGROOM_ENV", "development").with_working_dir(dir.path());
-        let env = vars.into_iter().fold(env, |env, (name, value)| env.with_var(name, value));
-        SecretsFactory::builder().env(env).provider_url("env:".parse().unwrap())
+        let env = Env::empty()
+            .with_var("STRONGROOM_ENV", "development")
+            .with_working_dir(dir.path());
+        let env = vars
+            .into_iter()
+            .fold(env, |env, (name, value)| env.with_var(name, value));
+        SecretsFactory::builder()
+            .env(env)
+            .provider_url("env:".parse().unwrap())
     };
     let variables = || declared().into_iter().map(|known| known.name.to_variable());
-    walk(environment(variables().map(|name| (name, CANARY.into())).collect()), &seen, true).await;
+    walk(
+        || environment(variables().map(|name| (name, CANARY.into())).collect()),
+        &seen,
+        true,
+    )
+    .await;
     let file = dir.path().join("value");
     std::fs::write(&file, format!("{CANARY}\n\n")).unwrap();
     let files = variables().map(|name| (format!("{name}_FILE"), file.clone().into_os_string()));
-    walk(environment(files.collect()), &seen, true).await;
+    walk(|| environment(files.clone().collect()), &seen, true).await;
     let misplaced = variables().map(|name| (format!("{name}_FILE"), CANARY.into()));
-    walk(environment(misplaced.collect()), &seen, false).await;
+    walk(|| environment(misplaced.clone().collect()), &seen, false).await;
     let bytes = std::os::unix::ffi::OsStringExt::from_vec([CANARY.as_bytes(), &[0xff]].concat());
     let bytes: std::ffi::OsString = bytes;
-    walk(environment(variables().map(|name| (name, bytes.clone())).collect()), &seen, false).await;
+    walk(
+        || environment(variables().map(|name| (name, bytes.clone())).collect()),
+        &seen,
+        false,
+    )
+    .await;
     seen.assert_clean("environment");
 
     // Directories and documents.
@@ -259,13 +342,31 @@ async fn a_value_is_shown_by_no_path_of_the_api() {
         std::fs::write(secrets.join(known.name.as_str()), format!("{CANARY}\n")).unwrap();
     }
     let before = files_with_the_value(dir.path());
-    walk(builder(dir.path()).provider_url(ProviderUrl::new("file", "secrets")), &seen, true).await;
-    assert_eq!(files_with_the_value(dir.path()), before, "a write left a copy behind");
+    walk(
+        || builder(dir.path()).provider_url(ProviderUrl::new("file", "secrets")),
+        &seen,
+        true,
+    )
+    .await;
+    assert_eq!(
+        files_with_the_value(dir.path()),
+        before,
+        "a write left a copy behind"
+    );
     for (file, text) in documents() {
         std::fs::write(dir.path().join(file), text).unwrap();
         let before = files_with_the_value(dir.path());
-        walk(builder(dir.path()).provider_url(ProviderUrl::new("file", file)), &seen, true).await;
-        assert_eq!(files_with_the_value(dir.path()), before, "{file}: a write left a copy behind");
+        walk(
+            || builder(dir.path()).provider_url(ProviderUrl::new("file", file)),
+            &seen,
+            true,
+        )
+        .await;
+        assert_eq!(
+            files_with_the_value(dir.path()),
+            before,
+            "{file}: a write left a copy behind"
+        );
         seen.assert_clean(file);
     }
 
@@ -282,16 +383,42 @@ async fn a_value_is_shown_by_no_path_of_the_api() {
         format!("[default\n{CANARY}"),
         format!("a = {CANARY}"),
     ] {
-        walk(builder(dir.path()).manifest_text(manifest), &seen, false).await;
+        walk(
+            || builder(dir.path()).manifest_text(manifest.as_str()),
+            &seen,
+            false,
+        )
+        .await;
         seen.assert_clean("manifest");
     }
-    for variable in ["STRONGROOM_PROVIDER", "STRONGROOM_ENV", "STRONGROOM_CFG_POLICY__MIN_LENGTH", "STRONGROOM_TOKEN", "VAULT_ADDR"] {
-        let env = Env::empty().with_var(variable, CANARY).with_working_dir(dir.path());
-        walk(SecretsFactory::builder().env(env).manifest_text("[default]"), &seen, false).await;
+    for variable in [
+        "STRONGROOM_PROVIDER",
+        "STRONGROOM_ENV",
+        "STRONGROOM_CFG_POLICY__MIN_LENGTH",
+        "STRONGROOM_TOKEN",
+        "VAULT_ADDR",
+    ] {
+        let env = Env::empty()
+            .with_var(variable, CANARY)
+            .with_working_dir(dir.path());
+        walk(
+            || {
+                SecretsFactory::builder()
+                    .env(env.clone())
+                    .manifest_text("[default]")
+            },
+            &seen,
+            false,
+        )
+        .await;
         seen.assert_clean(variable);
     }
 
     // Panics: what `unwrap` prints.
+    let panics = seen.clone();
+    std::panic::set_hook(Box::new(move |info| {
+        writeln!(panics.clone(), "{info}").unwrap()
+    }));
     let held = Secret::from_text(CANARY);
     let unwrapped = std::panic::catch_unwind(|| Err::<(), Secret>(held).unwrap());
     assert!(unwrapped.is_err());
@@ -317,7 +444,11 @@ fn files_with_the_value(dir: &Path) -> Vec<String> {
         let path = entry.unwrap().path();
         if path.is_dir() {
             found.extend(files_with_the_value(&path));
-        } else if std::fs::read(&path).unwrap().windows(10).any(|part| part == &CANARY.as_bytes()[..10]) {
+        } else if std::fs::read(&path)
+            .unwrap()
+            .windows(10)
+            .any(|part| part == &CANARY.as_bytes()[..10])
+        {
             found.push(path.display().to_string());
         }
     }

@@ -111,7 +111,7 @@ fn every_class_and_what_it_leads_to() {
         (
             &[("VERCEL", "1"), ("NETLIFY", "true")],
             Class::Platform,
-            "VERCEL and NETLIFY",
+            "VERCEL",
             "env:",
         ),
         (

@@ -9,5 +9,8 @@
     reason = "in a test, a panic is a failure"
 )]
 
+mod canary;
+mod conformance;
 mod detection;
 mod manifest;
+mod secrets;

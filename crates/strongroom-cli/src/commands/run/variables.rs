@@ -123,16 +123,21 @@ pub(super) fn of<'a>(declared: impl Iterator<Item = &'a Declared>) -> Result<Vec
     Ok(variables)
 }
 
-/// Refuses a value that no variable can hold.
-pub(super) fn check_value(declared: &Declared, secret: &Secret) -> Result<()> {
-    let problem = match secret.expose_str() {
+/// Turns a value into its variable's text: in the declared encoding, as the environment backend of a
+/// program that declares the same would decode it.
+///
+/// # Errors
+/// [`ErrorKind::Malformed`] for what no variable can hold: bytes that are not UTF-8, and a zero byte.
+pub(super) fn value(declared: &Declared, secret: &Secret) -> Result<Secret> {
+    let encoded = declared.encoding.encode(secret);
+    let problem = match encoded.expose_str() {
         Err(_) => "its value is not UTF-8 text, which a variable must be",
         Ok(text) if text.contains('\0') => "its value holds a zero byte, which no variable can",
-        Ok(_) => return Ok(()),
+        Ok(_) => return Ok(encoded),
     };
     Err(Error::new(ErrorKind::Malformed, problem)
         .with_name(&declared.name)
-        .with_help("let the program read it by itself; base64 without an `encoding` stays text"))
+        .with_help("give it an `encoding` in the manifest, or let the program read it by itself"))
 }
 
 fn is_name(variable: &str) -> bool {
@@ -154,7 +159,7 @@ fn is_refused(variable: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use strongroom::{Kind, SecretName};
+    use strongroom::{Encoding, Kind, SecretName};
 
     fn declared(name: &'static str) -> Declared {
         Declared::new(SecretName::from_static(name), Kind::Opaque)
@@ -228,10 +233,17 @@ mod tests {
     #[test]
     fn only_text_fits_a_variable() {
         let about = declared("a/b");
-        check_value(&about, &Secret::from_text("täxt")).unwrap();
-        for value in [vec![0xff], b"a\0b".to_vec()] {
-            let error = check_value(&about, &Secret::from_bytes(value)).unwrap_err();
+        let text = value(&about, &Secret::from_text("täxt")).unwrap();
+        assert_eq!(text.expose_str().unwrap(), "täxt");
+        for bytes in [vec![0xff], b"a\0b".to_vec()] {
+            let error = value(&about, &Secret::from_bytes(bytes.clone())).unwrap_err();
             assert_eq!(error.name(), Some(&about.name));
+            let encoded = declared("a/b").with_encoding(Encoding::Hex);
+            assert!(
+                value(&encoded, &Secret::from_bytes(bytes))
+                    .unwrap()
+                    .is_text()
+            );
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Directory mode: one file for each secret.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::guard::Guard;
 use super::read;
@@ -24,12 +24,14 @@ pub(super) struct Directory {
     path: PathBuf,
     guard: Guard,
     claims: Claims,
+    mounted: bool,
 }
 
 impl Directory {
     /// Opens the directory, and refuses declared names that would share a file.
     pub(super) fn open(path: PathBuf, guard: Guard, claims: Claims) -> Result<Self> {
         let directory = Self {
+            mounted: is_mounted(&path),
             path,
             guard,
             claims,
@@ -64,9 +66,8 @@ impl Directory {
         self.guard.directory_and_parent(&self.path)
     }
 
-    /// A mount of Kubernetes is replaced from outside only.
     pub(super) fn is_writable(&self) -> bool {
-        !self.path.join(batch::GENERATION).is_symlink()
+        !self.mounted
     }
 
     /// Reads many secrets, those beneath one `..data` link from one generation.
@@ -113,4 +114,9 @@ impl Directory {
             format!("{} was replaced again and again", self.path.display()),
         )
     }
+}
+
+/// A mount of Kubernetes is replaced as a whole, from outside only.
+fn is_mounted(path: &Path) -> bool {
+    path.join(batch::GENERATION).is_symlink()
 }

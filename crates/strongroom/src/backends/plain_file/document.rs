@@ -387,7 +387,7 @@ impl DocumentFile {
     fn snapshot(&self, root: &Dir) -> Result<Snapshot> {
         let path = self.path();
         let Some(mut file) = read::open(root, Path::new(&self.name), &path)? else {
-            return Err(absent(format!("{} is gone", path.display())));
+            return Err(read::gone(&path));
         };
         let graded = self.guard.file(&file.file, &file.metadata, &path, None)?;
         let text = file.read(MAX_DOCUMENT_BYTES, &path)?;

@@ -25,8 +25,18 @@ pub(super) struct Opened {
 
 /// Opens a directory by a path that the operator gave.
 pub(super) fn open_root(path: &Path) -> Result<Dir> {
-    Dir::open_ambient_dir(path, cap_std::ambient_authority())
-        .map_err(|error| failure("open", path, error))
+    Dir::open_ambient_dir(path, cap_std::ambient_authority()).map_err(|error| {
+        match is_absence(&error) {
+            true => gone(path),
+            false => failure("open", path, error),
+        }
+    })
+}
+
+/// What was there at the opening is not: the backend itself, which says nothing about a secret.
+pub(super) fn gone(path: &Path) -> Error {
+    let message = format!("{} is gone since it was opened", path.display());
+    Error::new(ErrorKind::Transient, message).with_help("mount it again, or put it back")
 }
 
 /// Opens a regular file beneath `dir`; `None` if there is none. `shown` is what errors call it.

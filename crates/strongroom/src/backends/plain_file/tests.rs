@@ -97,7 +97,8 @@ fn declare(names: &[&str]) -> Vec<Declared> {
 async fn increment(provider: &Provider, name: &str) {
     loop {
         let secret = fetch(provider, name).await.unwrap();
-        let next = secret.expose_str().unwrap().parse::<u32>().unwrap() + 1;
+        let count: u32 = secret.expose_str().unwrap().parse().unwrap();
+        let next = count.checked_add(1).unwrap();
         let version = secret.metadata().version().unwrap().clone();
         let put = Put::new(target(name), Secret::from_text(next.to_string()))
             .with_expect(Expect::Version(version));

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::time::{Duration, Instant, SystemTime};
 
-use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt as _};
+use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt as _, OpenOptionsSyncExt as _};
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as _};
 
 /// The lock file of a directory. It stays: taking it away would let two writers hold two locks.
@@ -23,7 +23,8 @@ pub(super) struct Lock {
 pub(super) fn lock(dir: &Dir) -> io::Result<Lock> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).mode(0o600);
-    options.follow(FollowSymlinks::No);
+    // Neither a link nor a FIFO in its place may lead away or hang.
+    options.follow(FollowSymlinks::No).nonblock(true);
     let file = dir.open_with(LOCK, &options)?.into_std();
     let deadline = Instant::now().checked_add(PATIENCE);
     loop {

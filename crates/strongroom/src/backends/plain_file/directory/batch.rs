@@ -100,7 +100,7 @@ impl<'a> Batch<'a> {
     pub(super) fn was_swapped(&self) -> bool {
         self.links
             .iter()
-            .any(|link| match link.base.read_link(&link.path) {
+            .any(|link| match link.base.read_link_contents(&link.path) {
                 Ok(target) => target != link.target,
                 Err(_) => true,
             })
@@ -136,7 +136,7 @@ impl<'a> Batch<'a> {
             guard.directory(metadata.mode(), &self.shown(shown))?;
         }
         let path = folder.path.join(GENERATION);
-        let Ok(target) = folder.base.read_link(&path) else {
+        let Ok(target) = folder.base.read_link_contents(&path) else {
             return Ok(folder);
         };
         let opened = folder.base.open_dir(folder.path.join(&target));

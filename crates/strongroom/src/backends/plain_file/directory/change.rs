@@ -10,8 +10,8 @@ use super::super::document::{check_size, json};
 use super::super::read;
 use super::super::spelling;
 use super::super::write::{self, Lock};
-use super::Directory;
 use super::batch::{Batch, Content, Located, io_failure, missing, split};
+use super::{Directory, is_mounted};
 use crate::error::{Error, ErrorKind, Result};
 use crate::provider::{Expect, Put, Target};
 use crate::secret::{Secret, Version};
@@ -78,7 +78,7 @@ impl Directory {
     }
 
     fn lock(&self, root: &Dir) -> Result<Lock> {
-        if !self.is_writable() {
+        if is_mounted(&self.path) {
             return Err(read_only(&self.path));
         }
         write::lock(root).map_err(|error| read::lock_failure(&self.path, error))

@@ -10,7 +10,6 @@ use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use super::Fault;
-use crate::error::ErrorKind;
 use crate::secret::Secret;
 
 /// How deep objects and arrays may be nested.
@@ -105,14 +104,10 @@ pub(in super::super) fn with_field(
     field: &str,
     value: Option<&Secret>,
 ) -> Result<Option<Zeroizing<Vec<u8>>>, Fault> {
-    let value = match value.map(Secret::expose_str).transpose() {
-        Ok(value) => value,
-        Err(error) => {
-            debug_assert_eq!(error.kind(), ErrorKind::Malformed);
-            let what = "a JSON field holds text only: declare an `encoding` for the secret";
-            return Err(Fault::in_line(1, what));
-        }
-    };
+    let value = value.map(Secret::expose_str).transpose().map_err(|_| {
+        let what = "a JSON field holds text only: declare an `encoding` for the secret";
+        Fault::in_line(1, what)
+    })?;
     let members = || {
         tree.and_then(|tree| tree.root.members.as_ref())
             .into_iter()
@@ -176,7 +171,10 @@ fn node(document: &[u8], text: &str, depth: usize) -> Result<Node, Fault> {
                 let node = node(document, raw.get(), depth.saturating_add(1))?;
                 let line = super::line(document.get(..node.at.start).unwrap_or_default());
                 if let Some(first) = lines.insert(key, line) {
-                    let what = format!("the key `{key}` is there twice, first in line {first}");
+                    let what = format!(
+                        "the key `{}` is there twice, first in line {first}",
+                        key.escape_debug()
+                    );
                     return Err(Fault::in_line(line, what));
                 }
                 nodes.push((key.clone(), node));
@@ -300,6 +298,7 @@ pub(super) fn encode(text: &str, out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
     use proptest::prelude::*;
 
     const CANARY: &str = "canary-93ad";

@@ -10,7 +10,6 @@ use super::json::{MAX_DEPTH, Tree, encode};
 pub(super) fn parse(text: &[u8]) -> Result<Tree, Fault> {
     let toml = std::str::from_utf8(text)
         .map_err(|error| Fault::at(text, error.valid_up_to(), "this is not UTF-8 text"))?;
-    check_depth(toml)?;
     let table = DeTable::parse(toml).map_err(|error| fault(toml, &error))?;
     let mut json = Zeroizing::new(Vec::with_capacity(text.len().saturating_mul(2)));
     write_table(table.get_ref(), &mut json, toml, 0)?;
@@ -33,20 +32,6 @@ fn fault(toml: &str, error: &toml::de::Error) -> Fault {
         _ => "this is not TOML".to_owned(),
     };
     Fault::at(toml.as_bytes(), span.start, what)
-}
-
-/// Refuses keys of more parts than any secret has: the parser nests one table for each.
-fn check_depth(toml: &str) -> Result<(), Fault> {
-    for (line, text) in toml.lines().enumerate() {
-        let key = text.trim_start_matches([' ', '\t', '[']);
-        let end = key.find(['=', '"', '\'', '#', ']']).unwrap_or(key.len());
-        let dots = key.bytes().take(end).filter(|byte| *byte == b'.').count();
-        if dots > MAX_DEPTH {
-            let what = format!("this key has more than {MAX_DEPTH} parts");
-            return Err(Fault::in_line(line.saturating_add(1), what));
-        }
-    }
-    Ok(())
 }
 
 fn write_table(

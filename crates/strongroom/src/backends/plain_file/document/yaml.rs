@@ -140,7 +140,10 @@ impl<'a> Transcoder<'a, '_> {
             self.out.push(b':');
             let line = span.start.line();
             if let Some(first) = lines.insert(key.clone().into_owned(), line) {
-                let what = format!("the key `{key}` is there twice, first in line {first}");
+                let what = format!(
+                    "the key `{}` is there twice, first in line {first}",
+                    key.escape_debug()
+                );
                 return Err(Fault::in_line(line, what));
             }
             let (event, span) = self.next()?;
@@ -226,7 +229,7 @@ mod tests {
             format!("a: \"{CANARY}\\q\"\n"),
             format!("a: [{CANARY}\n"),
             format!("a: {CANARY}\n b: {CANARY}\n"),
-            format!("{CANARY}"),
+            CANARY.to_owned(),
             format!("a: &x {CANARY}\nb: *x\n"),
             format!("a: *{CANARY}\n"),
             format!("a: !!binary {CANARY}\n"),

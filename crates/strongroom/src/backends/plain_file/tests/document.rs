@@ -63,7 +63,11 @@ async fn provenance_and_versions() {
         assert_eq!(provenance.wipeable, wiped, "{file}");
         let known = secret.metadata().version().unwrap().clone();
         let ask = Request::from(name("api/token")).with_known(known);
-        let reply = provider.fetch(&[ask.clone()]).await.pop().unwrap();
+        let reply = provider
+            .fetch(std::slice::from_ref(&ask))
+            .await
+            .pop()
+            .unwrap();
         assert!(matches!(reply, Ok(Reply::Unchanged)));
         write(
             dir.path(),
