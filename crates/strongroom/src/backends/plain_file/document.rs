@@ -292,20 +292,19 @@ impl DocumentFile {
         Ok(found)
     }
 
-    /// Lists the names that the keys spell.
+    /// Lists the names that the keys spell, declared ones as they are declared.
     pub(super) fn list(&self) -> Result<Vec<SecretName>> {
         let snapshot = self.snapshot(&self.root()?)?;
         let keys = match &snapshot.content {
             Content::Tree(tree) => tree.leaves(),
             Content::Dotenv(dotenv) => dotenv.keys().map(str::to_owned).collect(),
         };
-        let mut names: Vec<_> = keys
-            .iter()
-            .filter_map(|key| SecretName::parse(key).ok())
-            .collect();
-        names.sort();
-        names.dedup();
-        Ok(names)
+        let names = keys.iter().filter_map(|key| SecretName::parse(key).ok());
+        let find = |target: &Target| {
+            let found = self.locate(&snapshot.content, target).ok()?;
+            found.map(|way| way.join("/"))
+        };
+        Ok(self.claims.rename(names.collect(), find))
     }
 
     /// Writes one variable of a dotenv document; everything else keeps its bytes.
@@ -321,7 +320,7 @@ impl DocumentFile {
         let key = match (found, &put.target.id) {
             (Some(key), _) => key,
             (None, Some(id)) => id.clone(),
-            (None, None) => put.target.name.to_variable(),
+            (None, None) => spelling::variable(&put.target.name),
         };
         dotenv
             .set(&key, value)
