@@ -79,7 +79,7 @@ pub(super) fn keys(target: &Target) -> Vec<Vec<String>> {
     let way = || name.segments().chain(name.field()).map(str::to_owned);
     let mut found: Vec<Vec<String>> = vec![way().collect()];
     let slashed = way().collect::<Vec<_>>().join("/");
-    for flat in [slashed]
+    for flat in [name.as_str().to_owned(), slashed]
         .into_iter()
         .chain(flat(name))
         .chain([variable(name)])
@@ -266,7 +266,7 @@ mod tests {
         for (name, expected) in [
             ("token", &["token", "TOKEN"][..]),
             ("a/b", &["a → b", "a/b", "a.b", "a_b", "A_B"]),
-            ("a#b", &["a → b", "a/b", "a.b", "a_b", "A_B"]),
+            ("a#b", &["a → b", "a#b", "a/b", "a.b", "a_b", "A_B"]),
             ("1a", &["1a", "1A", "_1A"]),
         ] {
             assert_eq!(in_document(&target(name)), expected, "{name}");
