@@ -79,13 +79,26 @@ pub(super) fn keys(target: &Target) -> Vec<Vec<String>> {
     let way = || name.segments().chain(name.field()).map(str::to_owned);
     let mut found: Vec<Vec<String>> = vec![way().collect()];
     let slashed = way().collect::<Vec<_>>().join("/");
-    for flat in std::iter::once(slashed).chain(flat(name)) {
+    for flat in [name.as_str().to_owned(), slashed]
+        .into_iter()
+        .chain(flat(name))
+        .chain([variable(name)])
+    {
         let flat = vec![flat];
         if !found.contains(&flat) {
             found.push(flat);
         }
     }
     found
+}
+
+/// The variable that a new secret gets in a dotenv document, where none begins with a digit.
+pub(super) fn variable(name: &SecretName) -> String {
+    let variable = name.to_variable();
+    match variable.starts_with(|first: char| first.is_ascii_digit()) {
+        true => format!("_{variable}"),
+        false => variable,
+    }
 }
 
 /// The flat forms: joined by dots, joined by underscores, and as a variable.
@@ -162,6 +175,23 @@ impl Claims {
         &self.targets
     }
 
+    /// Lists by its declared name what was found under a spelling that says less: `DATABASE_URL`.
+    ///
+    /// `find` answers where a target is, as the listing calls it.
+    pub(super) fn rename(
+        &self,
+        mut names: BTreeSet<SecretName>,
+        mut find: impl FnMut(&Target) -> Option<String>,
+    ) -> Vec<SecretName> {
+        for target in self.targets.iter().filter(|target| target.id.is_none()) {
+            if let Some(listed) = find(target) {
+                names.remove(listed.as_str());
+                names.insert(target.name.clone());
+            }
+        }
+        names.into_iter().collect()
+    }
+
     /// Refuses a declared name that was found where another declared name would be found too.
     pub(super) fn check(&self, name: &SecretName, spelling: &str, shown: &str) -> Result<()> {
         let Some(claimants) = self.by_spelling.get(spelling) else {
@@ -236,7 +266,8 @@ mod tests {
         for (name, expected) in [
             ("token", &["token", "TOKEN"][..]),
             ("a/b", &["a → b", "a/b", "a.b", "a_b", "A_B"]),
-            ("a#b", &["a → b", "a/b", "a.b", "a_b", "A_B"]),
+            ("a#b", &["a → b", "a#b", "a/b", "a.b", "a_b", "A_B"]),
+            ("1a", &["1a", "1A", "_1A"]),
         ] {
             assert_eq!(in_document(&target(name)), expected, "{name}");
         }

@@ -425,6 +425,27 @@ async fn a_failed_write_leaves_nothing_behind() {
 }
 
 #[tokio::test]
+async fn declared_names_are_listed_as_they_are_declared() {
+    let dir = dir();
+    for file in ["DATABASE_PASSWORD", "db_user", "other.key"] {
+        write(dir.path(), file, "v");
+    }
+    write(dir.path(), "account.json", "{\"user\": \"u\"}");
+    let declared = ["database/password", "db#user", "account#user", "not/there"];
+    let dotenv = write(
+        dir.path(),
+        ".env",
+        "DATABASE_PASSWORD=v\ndb_user=v\nOTHER=v\n",
+    );
+    let at = connect(dir.path()).with_declared(declare(&declared));
+    let expected = ["account", "database/password", "db#user", "other.key"];
+    assert_eq!(list(&try_open(at).await.unwrap()).await, expected);
+    let at = connect(&dotenv).with_declared(declare(&declared));
+    let expected = ["OTHER", "database/password", "db#user"];
+    assert_eq!(list(&try_open(at).await.unwrap()).await, expected);
+}
+
+#[tokio::test]
 async fn listing_is_bounded() {
     let dir = dir();
     let deep = "d/".repeat(40);
