@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use super::claims::Claims;
 use super::guard::Guard;
 use super::read;
-use super::spelling::Claims;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::SecretName;
 use crate::provider::{Reply, Request, Target};
@@ -12,6 +12,7 @@ use crate::provider::{Reply, Request, Target};
 mod batch;
 mod change;
 mod list;
+mod lookup;
 
 use batch::Batch;
 

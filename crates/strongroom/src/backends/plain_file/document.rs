@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use cap_std::fs::Dir;
 
+use super::claims::Claims;
 use super::guard::Guard;
 use super::read::{self, Opened};
-use super::spelling::{self, Claims};
+use super::spelling;
 use super::{absent, stages};
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::SecretName;

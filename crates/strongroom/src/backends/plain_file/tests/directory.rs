@@ -252,7 +252,7 @@ async fn nothing_leaves_the_root() {
 async fn what_is_not_a_file_is_refused_at_once() {
     let dir = dir();
     let fifo = dir.path().join("fifo");
-    rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, 0o600.into()).unwrap();
+    make_fifo(&fifo);
     fs::create_dir(dir.path().join("folder")).unwrap();
     let _socket = std::os::unix::net::UnixListener::bind(dir.path().join("socket")).unwrap();
     let provider = open_at(dir.path()).await;
@@ -411,6 +411,22 @@ async fn leftovers_and_hidden_entries_are_no_secrets() {
     assert_eq!(list(&provider).await, ["token"]);
     put(&provider, "token", "w").await.unwrap();
     assert_eq!(text(&provider, "token").await, "w");
+}
+
+#[tokio::test]
+async fn a_lock_that_is_no_file_is_refused_at_once() {
+    let dir = dir();
+    let lock = dir.path().join(".strongroom.lock");
+    let provider = open_at(dir.path()).await;
+    make_fifo(&lock);
+    let wrote = tokio::time::timeout(Duration::from_secs(20), put(&provider, "token", "v"));
+    let error = wrote.await.expect("it must not hang").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Malformed);
+    fs::remove_file(&lock).unwrap();
+    let victim = write(dir.path(), "victim", "kept");
+    symlink(&victim, &lock).unwrap();
+    put(&provider, "token", "v").await.unwrap_err();
+    assert_eq!(fs::read_to_string(victim).unwrap(), "kept");
 }
 
 #[tokio::test]
