@@ -3,6 +3,7 @@
 use std::fs::{File, Metadata};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::super::Connect;
 use crate::error::Result;
@@ -21,6 +22,10 @@ pub(super) struct Guard {
     rails: GuardRails,
     /// The root lies in a mount that a platform made for credentials, where 0444 is the default.
     in_mount: bool,
+    /// The root has a `..data` link, as the volumes of Kubernetes have wherever they are mounted.
+    in_generations: bool,
+    /// The root was found on a disk already: that is said once, not of each file in it.
+    root_on_disk: AtomicBool,
 }
 
 impl Guard {
@@ -32,9 +37,12 @@ impl Guard {
             .into_iter()
             .chain([connect.env.mounted_secrets()])
             .any(|mount| is_beneath(root, mount));
+        let generations = root.join("..data").symlink_metadata();
         Self {
             rails: connect.rails.clone(),
             in_mount,
+            in_generations: generations.is_ok_and(|link| link.is_symlink()),
+            root_on_disk: AtomicBool::new(false),
         }
     }
 
@@ -50,13 +58,13 @@ impl Guard {
     ) -> Result<Provenance> {
         let (mode, on_tmpfs) = (metadata.mode(), on_tmpfs(file));
         let subject = |what: &str| format!("the file {} {what}", shown.display());
-        if !on_tmpfs && !self.in_mount {
+        if !on_tmpfs && !self.in_mount && !self.root_on_disk.load(Ordering::Relaxed) {
             self.rails
                 .check(Rail::PlainFileOnDisk, &subject("lies on a disk"), name)?;
         }
         if mode & OTHERS_READ != 0 {
             let subject = subject("can be read by group or world");
-            if self.in_mount {
+            if self.in_mount || (self.in_generations && on_tmpfs) {
                 self.rails.warn(Rail::ReadableByOthers, &subject, name);
             } else {
                 self.rails.check(Rail::ReadableByOthers, &subject, name)?;
@@ -74,6 +82,7 @@ impl Guard {
         if !self.in_mount && !on_tmpfs(opened) {
             let subject = format!("the directory {} lies on a disk", root.display());
             self.rails.check(Rail::PlainFileOnDisk, &subject, None)?;
+            self.root_on_disk.store(true, Ordering::Relaxed);
         }
         Ok(())
     }

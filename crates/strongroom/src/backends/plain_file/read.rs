@@ -8,6 +8,7 @@ use std::time::SystemTime;
 
 use cap_fs_ext::OpenOptionsSyncExt as _;
 use cap_std::fs::{Dir, OpenOptions};
+use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -113,19 +114,21 @@ fn fill(file: &mut File, buffer: &mut [u8]) -> io::Result<bool> {
 /// The version of a file's content: which file it is, and when it was last changed. It does not
 /// depend on the content. `generation` is the target of Kubernetes' `..data` link.
 pub(super) fn version(metadata: &Metadata, generation: Option<&str>) -> Version {
-    let file = format!(
-        "{:x}-{:x}.{:x}-{:x}.{:x}-{:x}",
+    let mut hash = Sha256::new();
+    for part in [
         metadata.ino(),
-        metadata.mtime(),
-        metadata.mtime_nsec(),
-        metadata.ctime(),
-        metadata.ctime_nsec(),
+        metadata.mtime().cast_unsigned(),
+        metadata.mtime_nsec().cast_unsigned(),
+        metadata.ctime().cast_unsigned(),
+        metadata.ctime_nsec().cast_unsigned(),
         metadata.size(),
-    );
-    Version::new(match generation {
-        Some(generation) => format!("{generation}/{file}"),
-        None => file,
-    })
+    ] {
+        hash.update(part.to_be_bytes());
+    }
+    hash.update(generation.unwrap_or_default());
+    // Short, since people see it in tables; only equality counts.
+    let [a, b, c, d, e, f, ..] = <[u8; 32]>::from(hash.finalize());
+    Version::new(base16ct::lower::encode_string(&[a, b, c, d, e, f]))
 }
 
 /// Reports whether nothing is there, as opposed to something that can't be opened.

@@ -12,6 +12,11 @@ use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as _};
 const LOCK: &str = ".strongroom.lock";
 /// How long another writer is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// What the name of a file begins and ends with while it is being written.
+const PREFIX: &str = ".strongroom-";
+const SUFFIX: &str = ".tmp";
+/// The age from which such a file was left behind by a crash.
+const ABANDONED: Duration = Duration::from_secs(60 * 60);
 
 /// Holds the advisory lock of a directory until it is dropped.
 #[derive(Debug)]
@@ -83,6 +88,32 @@ fn sync(dir: &Dir) -> io::Result<()> {
     dir.open(".")?.into_std().sync_all()
 }
 
+/// Removes what writers that were killed left behind. Only old files: a writer that holds the lock
+/// of another directory may be at work in this one.
+fn sweep(dir: &Dir) {
+    let Ok(entries) = dir.entries() else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let ours = name
+            .to_str()
+            .is_some_and(|n| n.starts_with(PREFIX) && n.ends_with(SUFFIX));
+        let modified = || {
+            entry
+                .metadata()
+                .ok()?
+                .modified()
+                .ok()?
+                .into_std()
+                .elapsed()
+                .ok()
+        };
+        if ours && modified().is_some_and(|age| age > ABANDONED) {
+            // What can't be removed is as harmless as before: hidden, and its owner's alone.
+            let _ = dir.remove_file(&name);
+        }
+    }
+}
+
 /// A file that disappears again unless it is renamed.
 struct Temporary<'a> {
     dir: &'a Dir,
@@ -92,10 +123,11 @@ struct Temporary<'a> {
 
 impl<'a> Temporary<'a> {
     fn create(dir: &'a Dir) -> io::Result<Self> {
+        sweep(dir);
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(|_| io::Error::other("no random bytes"))?;
         let name = format!(
-            ".strongroom-{}.tmp",
+            "{PREFIX}{}{SUFFIX}",
             base16ct::lower::encode_string(&random)
         );
         let mut options = OpenOptions::new();
