@@ -53,6 +53,7 @@ pub struct Backend {
     scheme: &'static str,
     title: &'static str,
     url_keys: &'static [&'static str],
+    credentials: &'static [&'static str],
     detect: fn(&Env, Deployment) -> Result<Vec<Probe>>,
     open: fn(Connect) -> Opening,
 }
@@ -68,6 +69,7 @@ impl Backend {
             scheme,
             title,
             url_keys: &[],
+            credentials: &[],
             detect: |_, _| Ok(Vec::new()),
             open,
         }
@@ -77,6 +79,14 @@ impl Backend {
     #[must_use]
     pub const fn with_url_keys(mut self, keys: &'static [&'static str]) -> Self {
         self.url_keys = keys;
+        self
+    }
+
+    /// Sets the variables that hold, or lead to, its own credential. `strongroom run` keeps them from
+    /// the program it starts.
+    #[must_use]
+    pub const fn with_credentials(mut self, variables: &'static [&'static str]) -> Self {
+        self.credentials = variables;
         self
     }
 
@@ -100,6 +110,11 @@ impl Backend {
     /// Returns the keys that the query of its addresses may have.
     pub const fn url_keys(&self) -> &'static [&'static str] {
         self.url_keys
+    }
+
+    /// Returns the variables that hold, or lead to, its own credential.
+    pub const fn credentials(&self) -> &'static [&'static str] {
+        self.credentials
     }
 
     pub(crate) fn detect(&self, env: &Env, deployment: Deployment) -> Result<Vec<Probe>> {
@@ -184,6 +199,10 @@ pub enum Class {
 }
 
 impl Class {
+    /// Every class, strongest first.
+    pub const ALL: &'static [Class] =
+        &[Self::Explicit, Self::Marker, Self::Platform, Self::Fallback];
+
     /// Returns the class's word in traces.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -148,6 +148,32 @@ pub struct DeclaredSource {
     pub field: Option<String>,
 }
 
+impl DeclaredSource {
+    /// Says that another name is to be asked for.
+    pub fn of_name(name: SecretName) -> Self {
+        Self {
+            name: Some(name),
+            ..Self::default()
+        }
+    }
+
+    /// Says that the backend's own identifier is to be asked for, and which field of it.
+    pub fn of_id(id: impl Into<String>, field: Option<String>) -> Self {
+        Self {
+            id: Some(id.into()),
+            field,
+            ..Self::default()
+        }
+    }
+
+    /// Sets the provider, by its name in the manifest.
+    #[must_use]
+    pub fn with_provider(mut self, provider: impl Into<String>) -> Self {
+        self.provider = Some(provider.into());
+        self
+    }
+}
+
 /// What a secret is, which decides how its strength is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]

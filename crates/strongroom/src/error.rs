@@ -134,7 +134,9 @@ impl Error {
         self
     }
 
-    pub(crate) fn with_report(mut self, report: Report) -> Self {
+    /// Adds the whole report, where the error comes from checking secrets.
+    #[must_use]
+    pub fn with_report(mut self, report: Report) -> Self {
         self.0.report = Some(Box::new(report));
         self
     }

@@ -1,26 +1,117 @@
 //! The secrets layer that a Rust service boots with.
+//!
+//! One line at boot picks the backend from the environment, reads every secret that the service
+//! declares, proves that each is there and strong enough, and hands out wiped handles:
+//!
+//! ```no_run
+//! # async fn boot() -> strongroom::Result<()> {
+//! use strongroom::SecretsFactory;
+//!
+//! let secrets = SecretsFactory::detect().await?;
+//! let password = secrets.watch("database/password").await?;
+//! password.with(|password| password.expose_bytes().len())?;
+//! # Ok(()) }
+//! ```
+//!
+//! The same binary runs on a laptop, in CI, on Kubernetes or systemd: only the environment differs.
+//!
+//! # For authors of services
+//!
+//! Declare what you need in `strongroom.toml`, beside the binary or compiled in by
+//! [`SecretsBuilder::manifest_text`]:
+//!
+//! ```toml
+//! [default.secrets."database/password"]
+//! kind = "password"
+//! description = "the application role"
+//!
+//! [default.secrets."session/signing-key"]
+//! kind = "key"
+//! encoding = "base64"
+//! ```
+//!
+//! [`SecretsFactory::detect`] answers with [`Secrets`], or with one [`Error`] whose report lists
+//! everything that is wrong. A [`Secret`] is a value: wiped on drop, never printed, compared in
+//! constant time. A [`Live`] handle follows a secret that rotates. [`FromSecrets`] builds a type of
+//! your own from what it declares. [`blocking`] is the same for programs without async code, and
+//! [`Memory`] the provider for unit tests, with faults to order.
+//!
+//! # For operators
+//!
+//! [`SecretsBuilder::explain`] says what was looked for, what was found and why it won; the
+//! `strongroom` program prints it (`strongroom inspect`) and checks everything that a boot checks
+//! (`strongroom validate`). Classes, strongest first:
+//!
+//! 1. *explicit*: the builder or `--provider`, `STRONGROOM_PROVIDER`, the manifest's `provider`;
+//! 2. *marker*: `VAULT_ADDR` or `BAO_ADDR`; `STRONGROOM_AWS_PREFIX`; `STRONGROOM_KEY`,
+//!    `STRONGROOM_KEY_FILE` or `STRONGROOM_PASSPHRASE_FILE`; `STRONGROOM_DIR`;
+//! 3. *platform*: `$CREDENTIALS_DIRECTORY`; a `/run/secrets` that holds secrets; `VERCEL` and its
+//!    kin;
+//! 4. *fallback*: `.strongroom/secrets.sealed`; then, in development, test or CI only, `.env`, then
+//!    the environment.
+//!
+//! Two candidates of one class that lead to two addresses are an error that names both. A backend
+//! that fails, or that this build doesn't have, is never replaced by a weaker one. What production
+//! refuses is listed by [`Rail`]; what makes a value too weak, by [`policy`].
+//!
+//! # For authors of backends
+//!
+//! Implement [`SecretProvider`], put it into a [`Backend`] row and register the row with
+//! [`SecretsBuilder::backend`]: it is then addressed, detected and guarded as our own are. The suite
+//! in `conformance` (feature `conformance`) tries every rule of the trait.
+//!
+//! # Features
+//!
+//! `yaml` reads YAML documents in the plain-file backend, `zxcvbn` adds its score to the rules for
+//! passwords, `conformance` is the suite for authors of backends. None is on by default.
 
+#![cfg_attr(
+    test,
+    allow(clippy::arithmetic_side_effects, reason = "an overflow fails the test")
+)]
+
+pub mod blocking;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+pub mod policy;
 pub mod provider;
 
 mod backends;
+mod clock;
+mod connection;
 mod declared;
 mod env;
 mod error;
+mod factory;
+mod generate;
+mod health;
+mod live;
+mod load;
+mod manifest;
 mod name;
 mod provider_url;
 mod rails;
 mod report;
 mod secret;
+mod secrets;
+mod validation;
 
 pub use backends::{Backend, Class, Connect, Fault, Memory, Opening, Operation, Probe};
+pub use connection::Connection;
 pub use declared::{Declared, DeclaredSource, Encoding, Kind};
 pub use env::{Deployment, DeploymentChoice, Env};
 pub use error::{Error, ErrorKind, Result};
+pub use factory::{Candidate, Chosen, Detection, SecretsBuilder, SecretsFactory, Verdict};
+pub use generate::generate;
+pub use health::{Health, HealthStatus, SecretHealth};
+pub use live::{Changes, Live, LiveSecret, Publisher};
+pub use load::{FromSecrets, Loaded};
+pub use manifest::Setting;
 pub use name::{MAX_NAME_BYTES, SecretName};
 pub use provider::SecretProvider;
 pub use provider_url::ProviderUrl;
 pub use rails::{GuardRails, Rail};
 pub use report::{Finding, Report, Severity};
 pub use secret::{Fingerprint, MAX_VALUE_BYTES, Metadata, Provenance, Secret, Source, Version};
+pub use secrets::Secrets;
+pub use validation::{Outcome, Present, SecretState, Validation};

@@ -229,8 +229,19 @@ impl fmt::Display for ProviderUrl {
 }
 
 impl fmt::Debug for ProviderUrl {
+    /// Shows no value of the query: before a backend looked at its keys, anything may stand there.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
+        let keys: Vec<_> = self.query_keys().collect();
+        let bare = Self {
+            query: Vec::new(),
+            ..self.clone()
+        };
+        write!(f, "{bare}")?;
+        if keys.is_empty() {
+            Ok(())
+        } else {
+            write!(f, "?{}=…", keys.join("=…&"))
+        }
     }
 }
 

@@ -1,5 +1,291 @@
-//! Plain files.
-use super::{Backend, not_in_this_build};
+//! Plain files: a directory of files, or one dotenv, JSON, TOML or YAML document.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use tokio::runtime::Handle;
+
+use super::{Backend, Connect};
+use crate::error::{Error, ErrorKind, Result};
+use crate::name::SecretName;
+use crate::provider::{
+    Description, Expect, ProviderHealth, Put, Reply, Request, SecretProvider, Stage, Target,
+};
+use crate::provider_url::ProviderUrl;
+use crate::secret::Version;
+
+mod detect;
+mod directory;
+mod document;
+mod dotenv;
+mod guard;
+mod read;
+mod spelling;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+use directory::Directory;
+use document::{DocumentFile, Format};
+use guard::Guard;
+use spelling::Claims;
+
 pub(super) const BACKEND: Backend = Backend::new("file", "plain file", |connect| {
-    not_in_this_build(&connect, "x", "x")
-});
+    Box::pin(async move {
+        let provider = blocking(move || open(&connect)).await?;
+        Ok(Arc::new(provider) as Arc<dyn SecretProvider>)
+    })
+})
+.with_url_keys(&["format"])
+.with_detect(detect::detect);
+
+/// What the path of an address leads to.
+#[derive(Debug)]
+enum Store {
+    Directory(Directory),
+    Document(DocumentFile),
+}
+
+fn open(connect: &Connect) -> Result<PlainFile> {
+    let path = path(connect)?;
+    let store = match format(&connect.url, &path)? {
+        None => {
+            let guard = Guard::new(connect, &path);
+            let claims = Claims::new(&connect.declared, spelling::in_directory);
+            Store::Directory(Directory::open(path, guard, claims)?)
+        }
+        Some(format) => {
+            let guard = Guard::new(connect, path.parent().unwrap_or(&path));
+            let claims = Claims::new(&connect.declared, spelling::in_document);
+            Store::Document(DocumentFile::open(&path, format, guard, claims)?)
+        }
+    };
+    Ok(PlainFile {
+        address: connect.url.to_string(),
+        store: Arc::new(store),
+        closed: AtomicBool::new(false),
+    })
+}
+
+/// The absolute path of the address, so that a later change of directory moves nothing.
+fn path(connect: &Connect) -> Result<PathBuf> {
+    let wrong = |message: &str| {
+        Error::new(ErrorKind::Config, message)
+            .with_help("write `file:PATH`, for example `file:/run/secrets` or `file:.env`")
+    };
+    if connect.url.authority().is_some_and(|host| !host.is_empty()) {
+        return Err(wrong(
+            "the address of a plain file has no host: `file://name` names a host, not a path",
+        ));
+    }
+    if connect.url.path().is_empty() {
+        return Err(wrong("the address of a plain file names no path"));
+    }
+    let path = connect.resolve(connect.url.path());
+    std::path::absolute(&path).map_err(|error| read::failure("resolve", &path, error))
+}
+
+/// Decides between a directory (`None`) and a document, and the document's format.
+fn format(url: &ProviderUrl, path: &Path) -> Result<Option<Format>> {
+    let missing = |what: &str| {
+        Error::new(ErrorKind::Config, format!("{} {what}", path.display()))
+            .with_help("create it, or correct the path in the provider's address")
+    };
+    let metadata = std::fs::metadata(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => {
+            missing("does not exist: there is no such directory or file")
+        }
+        _ => read::failure("look at", path, error),
+    })?;
+    let wanted = url.query("format").map(|word| match word {
+        "directory" => Ok(None),
+        word => word.parse().map(Some),
+    });
+    match (wanted.transpose()?, metadata.is_dir()) {
+        (None | Some(None), true) => Ok(None),
+        (Some(None), false) => Err(missing("is not a directory")),
+        (Some(Some(_)), true) => Err(missing("is a directory, not a document")),
+        (Some(Some(format)), false) => Ok(Some(format)),
+        (None, false) => Format::of(path).map(Some).ok_or_else(|| {
+            let name = path.display();
+            Error::new(
+                ErrorKind::Config,
+                format!("the name of {name} tells no document format"),
+            )
+            .with_help("add `?format=dotenv`, `json`, `toml` or `yaml` to the address")
+        }),
+    }
+}
+
+/// Runs file work off the async threads.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let runtime = Handle::try_current().map_err(|_| {
+        Error::new(
+            ErrorKind::Config,
+            "plain files need a running tokio runtime",
+        )
+        .with_help("call it from async code, or use `strongroom::blocking`")
+    })?;
+    match runtime.spawn_blocking(work).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(Error::new(
+            ErrorKind::Closed,
+            "the runtime shut down before the file was read or written",
+        )),
+    }
+}
+
+struct PlainFile {
+    address: String,
+    store: Arc<Store>,
+    closed: AtomicBool,
+}
+
+impl fmt::Debug for PlainFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PlainFile")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+impl PlainFile {
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Store) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(self.closed_error());
+        }
+        let store = Arc::clone(&self.store);
+        blocking(move || work(&store)).await
+    }
+
+    fn closed_error(&self) -> Error {
+        Error::new(ErrorKind::Closed, format!("{} was closed", self.address))
+    }
+}
+
+#[async_trait]
+impl SecretProvider for PlainFile {
+    fn describe(&self) -> Description {
+        let writable = match &*self.store {
+            Store::Directory(directory) => directory.is_writable(),
+            Store::Document(document) => document.is_writable(),
+        };
+        Description::new("file", &self.address, writable)
+    }
+
+    async fn fetch(&self, wanted: &[Request]) -> Vec<Result<Reply>> {
+        let requests = wanted.to_vec();
+        let answers = self.run(move |store| {
+            Ok(match store {
+                Store::Directory(directory) => directory.fetch(&requests),
+                Store::Document(document) => document.fetch(&requests),
+            })
+        });
+        match answers.await {
+            Ok(answers) => answers,
+            Err(error) => wanted
+                .iter()
+                .map(|request| Err(repeat(&error).with_name(&request.target.name)))
+                .collect(),
+        }
+    }
+
+    async fn put(&self, put: &Put) -> Result<Option<Version>> {
+        let put = put.clone();
+        self.run(move |store| {
+            let name = put.target.name.clone();
+            let written = if put.stage == Stage::Current {
+                match store {
+                    Store::Directory(directory) => directory.put(&put),
+                    Store::Document(document) => document.put(&put),
+                }
+            } else {
+                Err(stages())
+            };
+            written.map(Some).map_err(|error| error.with_name(&name))
+        })
+        .await
+    }
+
+    async fn delete(&self, target: &Target, expect: &Expect) -> Result<()> {
+        let (target, expect) = (target.clone(), expect.clone());
+        self.run(move |store| {
+            let deleted = match store {
+                Store::Directory(directory) => directory.delete(&target, &expect),
+                Store::Document(document) => document.delete(&target, &expect),
+            };
+            deleted.map_err(|error| error.with_name(&target.name))
+        })
+        .await
+    }
+
+    async fn list(&self, prefix: &str) -> Result<Vec<SecretName>> {
+        let prefix = prefix.to_owned();
+        self.run(move |store| {
+            let names = match store {
+                Store::Directory(directory) => directory.list(),
+                Store::Document(document) => document.list(),
+            }?;
+            Ok(names
+                .into_iter()
+                .filter(|name| name.as_str().starts_with(&prefix))
+                .collect())
+        })
+        .await
+    }
+
+    async fn health(&self) -> Result<ProviderHealth> {
+        self.run(|store| match store {
+            Store::Directory(directory) => directory.check(),
+            Store::Document(document) => document.check(),
+        })
+        .await?;
+        Ok(ProviderHealth::ready())
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.closed.store(true, Ordering::Release);
+        Ok(())
+    }
+}
+
+/// One failure of a whole batch, once more for the next request of it.
+fn repeat(error: &Error) -> Error {
+    let again = Error::new(error.kind(), error.to_string());
+    match error.help() {
+        Some(help) => again.with_help(help),
+        None => again,
+    }
+}
+
+fn stages() -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        "plain files hold the current version only",
+    )
+}
+
+fn absent(message: String) -> Error {
+    Error::new(ErrorKind::Absent, message)
+}
+
+/// Compares what a write expects with what is there.
+fn check_expected(expect: &Expect, found: Option<&Version>) -> Result<()> {
+    let message = match (expect, found) {
+        (Expect::Any, _) | (Expect::Absent, None) => return Ok(()),
+        (Expect::Version(wanted), Some(found)) if wanted == found => return Ok(()),
+        (Expect::Absent, Some(_)) => "the secret exists already",
+        (Expect::Version(_), Some(_)) => "the secret was changed since it was read",
+        (Expect::Version(_), None) => "the secret was deleted since it was read",
+    };
+    Err(Error::new(ErrorKind::Conflict, message).with_help("read it again, then decide"))
+}

@@ -10,6 +10,7 @@ pub(super) const BACKEND: Backend = Backend::new("vault", "HashiCorp Vault / Ope
     not_in_this_build(&connect, "Vault backend", "vault")
 })
 .with_url_keys(&["mount", "prefix", "namespace"])
+.with_credentials(&["VAULT_TOKEN", "BAO_TOKEN"])
 .with_detect(detect);
 
 /// `VAULT_ADDR`, or OpenBao's own `BAO_ADDR`.

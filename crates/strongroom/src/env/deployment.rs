@@ -175,10 +175,16 @@ fn recorded(env: &Env) -> Result<Option<(Deployment, String)>> {
 mod tests {
     use super::*;
 
+    type Case = (
+        &'static [(&'static str, &'static str)],
+        Deployment,
+        &'static str,
+    );
+
     #[test]
     fn decides() {
         use Deployment::*;
-        let cases: &[(&[(&str, &str)], Deployment, &str)] = &[
+        let cases: &[Case] = &[
             (&[], Undeclared, "nothing"),
             (
                 &[("STRONGROOM_ENV", "dev"), ("VERCEL", "1")],

@@ -1,3 +1,16 @@
-//! What a program outside the crate can do, through the public API only.
+//! What the crate promises, tried through its public API alone.
 
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "in a test, a panic is a failure"
+)]
+
+mod canary;
 mod conformance;
+mod detection;
+mod manifest;
+mod secrets;

@@ -1,0 +1,21 @@
+//! Runs every benchmark and prints what docs/performance.md shows.
+//!
+//! One file for each subject: it returns a section, and has its line in `SUBJECTS`.
+
+mod crates;
+mod expose;
+mod machine;
+mod measure;
+
+/// What a benchmark found, as Markdown.
+type Section = Result<String, Box<dyn std::error::Error>>;
+
+const SUBJECTS: &[fn() -> Section] = &[expose::section, crates::section];
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    println!("{}", machine::describe()?);
+    for subject in SUBJECTS {
+        println!("\n{}", subject()?);
+    }
+    Ok(())
+}

@@ -1,0 +1,43 @@
+//! Two actions measured side by side, so that their ratio holds whatever else the machine does.
+
+use std::time::Instant;
+
+const ROUNDS: usize = 3_000;
+const ITERATIONS: u32 = 20_000;
+
+/// Nanoseconds for each run of the two actions, from the fastest of all rounds: what else a machine
+/// does can only add to the time that an action of few cycles needs.
+pub struct Pair {
+    pub subject: f64,
+    pub baseline: f64,
+}
+
+impl Pair {
+    pub fn ratio(&self) -> f64 {
+        self.subject / self.baseline
+    }
+}
+
+/// Measures both in turn, many short rounds of each, so that a change of clock speed or a noisy
+/// neighbour meets both alike.
+///
+/// The actions keep the compiler from seeing through them with [`std::hint::black_box`].
+pub fn interleaved(mut subject: impl FnMut(), mut baseline: impl FnMut()) -> Pair {
+    let mut fastest = Pair {
+        subject: f64::INFINITY,
+        baseline: f64::INFINITY,
+    };
+    for _ in 0..ROUNDS {
+        fastest.subject = fastest.subject.min(time(&mut subject));
+        fastest.baseline = fastest.baseline.min(time(&mut baseline));
+    }
+    fastest
+}
+
+fn time(action: &mut impl FnMut()) -> f64 {
+    let started = Instant::now();
+    for _ in 0..ITERATIONS {
+        action();
+    }
+    started.elapsed().as_secs_f64() * 1e9 / f64::from(ITERATIONS)
+}

@@ -1,0 +1,150 @@
+//! The command line: what every command has, and the commands.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::error::ErrorKind as ClapError;
+use clap::{Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{ValueEnum, ValueHint};
+use strongroom::Error;
+
+use crate::commands::{completions, generate, get, inspect, list, rm, run, set, validate};
+use crate::exit::{FINE, USAGE};
+use crate::usage;
+
+/// Shows, checks and changes the secrets that a service would see.
+#[derive(Debug, Parser)]
+#[command(
+    name = "strongroom",
+    version,
+    arg_required_else_help = true,
+    subcommand_required = true,
+    after_help = "\
+Examples:
+  strongroom inspect                            which provider is chosen here, and why
+  strongroom validate                           check every declared secret, as a boot would
+  strongroom run -- ./server                    start a program with its secrets
+  strongroom get database/password --provider file:/run/secrets
+
+Exit codes: 0 fine, 1 the check failed, 2 usage or configuration, 3 absent, 4 denied,
+5 backend unreachable, 6 integrity, 7 conflict."
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command has.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// Use the provider at this address, whatever the environment and the manifest say
+    // Text, not an address: clap's error would repeat what may hold a credential.
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) provider: Option<String>,
+    /// Use this manifest, and trust its `danger_…` keys
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) manifest: Option<PathBuf>,
+    /// Use this profile of the manifest
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+    /// How results and errors are written
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        hide_possible_values = true
+    )]
+    #[arg(help = "How results and errors are written: text or json")]
+    pub(crate) format: Format,
+    /// Print no summaries and no warnings
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// When to use colours
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        hide_possible_values = true
+    )]
+    #[arg(
+        value_name = "WHEN",
+        help = "When to use colours: auto, always or never"
+    )]
+    pub(crate) color: Color,
+}
+
+/// How results and errors are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum Format {
+    #[default]
+    Text,
+    Json,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum Color {
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Inspect(inspect::Args),
+    Validate(validate::Args),
+    Get(get::Args),
+    Set(set::Args),
+    Rm(rm::Args),
+    List(list::Args),
+    Generate(generate::Args),
+    Run(run::Args),
+    Completions(completions::Args),
+}
+
+/// Why there is no command to run.
+pub(crate) enum Stop {
+    /// Help or the version was shown; the exit code.
+    Shown(u8),
+    /// The command line is wrong.
+    Wrong(Error),
+}
+
+/// Parses a command line.
+pub(crate) fn parse(arguments: &[OsString], color: Color) -> Result<Cli, Stop> {
+    let color = match color {
+        Color::Auto => ColorChoice::Auto,
+        Color::Always => ColorChoice::Always,
+        Color::Never => ColorChoice::Never,
+    };
+    let parsed = Cli::command()
+        .color(color)
+        .try_get_matches_from(arguments)
+        .and_then(|matches| Cli::from_arg_matches(&matches));
+    parsed.map_err(|error| {
+        let code = match error.kind() {
+            ClapError::DisplayHelp | ClapError::DisplayVersion => FINE,
+            ClapError::DisplayHelpOnMissingArgumentOrSubcommand => USAGE,
+            _ => return Stop::Wrong(usage::explain(&error)),
+        };
+        // A reader that went away, as in `strongroom --help | head`, is nobody to tell.
+        let _ = error.print();
+        Stop::Shown(code)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,30 @@
+//! The commands, one file each: its options with their help, and `run`.
+
+use crate::args::Command;
+use crate::context::Context;
+use crate::exit::Outcome;
+
+pub(crate) mod completions;
+pub(crate) mod generate;
+pub(crate) mod get;
+pub(crate) mod inspect;
+pub(crate) mod list;
+pub(crate) mod rm;
+pub(crate) mod run;
+pub(crate) mod set;
+pub(crate) mod validate;
+
+/// Runs a command.
+pub(crate) fn run(command: Command, context: &Context<'_>) -> Outcome {
+    match command {
+        Command::Inspect(args) => inspect::run(&args, context),
+        Command::Validate(args) => validate::run(&args, context),
+        Command::Get(args) => get::run(&args, context),
+        Command::Set(args) => set::run(&args, context),
+        Command::Rm(args) => rm::run(&args, context),
+        Command::List(args) => list::run(&args, context),
+        Command::Generate(args) => generate::run(&args, context),
+        Command::Run(args) => run::run(&args, context),
+        Command::Completions(args) => completions::run(&args, context),
+    }
+}

@@ -1,0 +1,131 @@
+//! `run`: a program with its secrets in the environment.
+
+use std::ffi::OsString;
+use std::io;
+use std::process::Command;
+
+use strongroom::{Error, ErrorKind, Secret};
+
+use crate::context::Context;
+use crate::exit::{Failure, Outcome};
+
+mod variables;
+
+use variables::Variable;
+
+/// Run a program with the declared secrets in its environment
+///
+/// Every declared secret must pass, as at a service's boot; otherwise the program is not started.
+/// Each is set as its own variable: the manifest's `env`, or the name in capitals. One that is
+/// optional and absent is absent for the program too, whatever stood in its variable. A value with an
+/// `encoding` is handed over in that encoding, as the environment backend would read it. strongroom is
+/// replaced by the program, so its exit code and signals are the program's own.
+///
+/// The program gets no credential of strongroom's: every STRONGROOM_… variable but STRONGROOM_ENV
+/// and every backend's own token or key are taken out of its environment. Names that would change
+/// how programs load, such as PATH or LD_PRELOAD, are refused.
+///
+/// The exit code is 125 if strongroom fails, 126 if the program can't be executed, and 127 if it is
+/// not found.
+#[derive(Debug, clap::Args)]
+#[command(
+    visible_alias = "exec",
+    after_help = "\
+Examples:
+  strongroom run -- ./server --port 8080
+  strongroom run --profile staging -- sh -c 'psql \"$DATABASE_URL\"'"
+)]
+pub(crate) struct Args {
+    /// The program and its arguments
+    #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND", value_hint = clap::ValueHint::CommandWithArguments)]
+    command: Vec<OsString>,
+}
+
+/// Strongroom's own failure.
+const OURS: u8 = 125;
+/// The program can't be executed.
+const NOT_EXECUTABLE: u8 = 126;
+/// There is no such program.
+const NOT_FOUND: u8 = 127;
+
+pub(crate) fn run(args: &Args, context: &Context<'_>) -> Outcome {
+    let Some((program, arguments)) = args.command.split_first() else {
+        let nothing = Error::new(ErrorKind::Config, "there is no program to run");
+        return Err(Failure::from(nothing).with_code(OURS));
+    };
+    let secrets = secrets(context).map_err(|failure| failure.with_code(OURS))?;
+    let mut command = Command::new(program);
+    command.args(arguments);
+    withhold_credentials(&mut command, context);
+    for (variable, secret) in &secrets {
+        match secret.as_ref().and_then(|secret| secret.expose_str().ok()) {
+            Some(text) => command.env(variable, text),
+            // What was neither read nor proven must not reach the program from elsewhere.
+            None => command.env_remove(variable),
+        };
+    }
+    start(command).map_err(|error| not_started(program, error))
+}
+
+/// Takes every key, passphrase and token of ours out of the program's environment.
+///
+/// Of our own variables only the deployment stays: an unknown one may be a mistyped key, and the
+/// program's own guard rails need to know where it runs.
+fn withhold_credentials(command: &mut Command, context: &Context<'_>) {
+    let ours = |name: &&str| name.starts_with("STRONGROOM_") && *name != "STRONGROOM_ENV";
+    let credentials = context
+        .backends()
+        .flat_map(|backend| backend.credentials().iter().copied());
+    for name in context.env.names().filter(ours).chain(credentials) {
+        command.env_remove(name);
+    }
+}
+
+/// Reads and proves every declared secret; only an optional one can still be absent. Each comes with
+/// its variable.
+fn secrets(context: &Context<'_>) -> Result<Vec<(String, Option<Secret>)>, Failure> {
+    context.connected_quietly(async |connection| {
+        let variables = variables::of(connection.declared())?;
+        let secrets = connection.clone().boot().await?;
+        context.screen.warnings(&connection.rails().said());
+        let mut pairs = Vec::new();
+        for Variable { declared, variable } in variables {
+            let secret = match secrets.get_optional(&declared.name).await? {
+                Some(secret) => Some(variables::value(declared, &secret)?),
+                None => None,
+            };
+            pairs.push((variable, secret));
+        }
+        Ok(pairs)
+    })
+}
+
+/// Becomes the program.
+#[cfg(unix)]
+fn start(mut command: Command) -> io::Result<u8> {
+    use std::os::unix::process::CommandExt as _;
+    Err(command.exec())
+}
+
+/// Runs the program and takes over its exit code.
+#[cfg(not(unix))]
+fn start(mut command: Command) -> io::Result<u8> {
+    let code = command
+        .status()?
+        .code()
+        .and_then(|code| u8::try_from(code).ok());
+    Ok(code.unwrap_or(OURS))
+}
+
+fn not_started(program: &OsString, error: io::Error) -> Failure {
+    let program = program.to_string_lossy();
+    let (message, code) = match error.kind() {
+        io::ErrorKind::NotFound => (format!("there is no program `{program}`"), NOT_FOUND),
+        _ => (
+            format!("the program `{program}` can't be executed"),
+            NOT_EXECUTABLE,
+        ),
+    };
+    let failed = Error::new(ErrorKind::Config, message).with_source(error);
+    Failure::Error(failed, code)
+}

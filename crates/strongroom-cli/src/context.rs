@@ -1,0 +1,158 @@
+//! What every command works with.
+
+use std::future::Future;
+
+use strongroom::{
+    Backend, Connection, Env, Error, ErrorKind, SecretName, SecretsBuilder, SecretsFactory,
+};
+
+use crate::args::Global;
+use crate::exit::Failure;
+use crate::report::Screen;
+
+/// What every command works with.
+#[derive(Debug)]
+pub(crate) struct Context<'a> {
+    pub(crate) env: Env,
+    pub(crate) screen: Screen,
+    backends: &'a [Backend],
+    global: Global,
+}
+
+impl<'a> Context<'a> {
+    pub(crate) fn new(env: Env, backends: &'a [Backend], global: Global, screen: Screen) -> Self {
+        Self {
+            env,
+            screen,
+            backends,
+            global,
+        }
+    }
+
+    /// Returns every backend's row: strongroom's own and those of the program around it.
+    pub(crate) fn backends(&self) -> impl Iterator<Item = &Backend> {
+        SecretsFactory::backends().iter().chain(self.backends)
+    }
+
+    /// Prepares a boot as the environment and the global options say.
+    ///
+    /// The tool runs in directories of others: a manifest that it merely finds is not trusted.
+    pub(crate) fn builder(&self) -> Result<SecretsBuilder, Error> {
+        let mut builder = SecretsFactory::builder()
+            .env(self.env.clone())
+            .distrust_found_manifest();
+        for backend in self.backends {
+            builder = builder.backend(*backend);
+        }
+        if let Some(address) = &self.global.provider {
+            let url = address.parse().map_err(|error: Error| {
+                let message = format!("--provider can't be used: {error}");
+                let wrong = Error::new(ErrorKind::Config, message);
+                wrong.with_help(error.help().unwrap_or("for example file:/run/secrets"))
+            })?;
+            builder = builder.provider_url(url);
+        }
+        if let Some(manifest) = &self.global.manifest {
+            builder = builder.manifest_file(manifest);
+        }
+        if let Some(profile) = &self.global.profile {
+            builder = builder.profile(profile);
+        }
+        Ok(builder)
+    }
+
+    /// Connects, shows what the environment and the manifest deserve to be warned of, works, and
+    /// closes.
+    pub(crate) fn connected<T>(
+        &self,
+        work: impl AsyncFnOnce(&Connection) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        self.connected_quietly(async |connection| {
+            self.screen.warnings(&connection.detection().warnings);
+            work(connection).await
+        })
+    }
+
+    /// As [`connected`](Self::connected), for commands that report the warnings themselves.
+    pub(crate) fn connected_quietly<T>(
+        &self,
+        work: impl AsyncFnOnce(&Connection) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let builder = self.builder()?;
+        self.block_on(async {
+            let connection = match builder.clone().connect().await {
+                Ok(connection) => connection,
+                Err(error) => {
+                    // A mistyped variable is often why there is no connection.
+                    if let Ok(detection) = builder.explain() {
+                        self.screen.warnings(&detection.warnings);
+                    }
+                    return Err(error.into());
+                }
+            };
+            let outcome = work(&connection).await;
+            // What the command came to matters more than an error of closing.
+            let _ = connection.close().await;
+            outcome
+        })
+    }
+
+    /// Runs a future on a runtime of this thread.
+    pub(crate) fn block_on<T>(
+        &self,
+        future: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| {
+                Error::new(ErrorKind::Transient, "can't start the runtime").with_source(error)
+            })?;
+        let outcome = runtime.block_on(future);
+        // A read that hangs on a thread of its own must not keep the command from ending.
+        runtime.shutdown_background();
+        outcome
+    }
+}
+
+/// Parses a secret's name from the command line.
+pub(crate) fn parse_name(text: &str) -> Result<SecretName, Error> {
+    if text.contains('=') {
+        return Err(
+            Error::new(ErrorKind::Config, "a secret's name has no `=` in it").with_help(
+                "values never come from the command line: `strongroom set NAME` reads its input",
+            ),
+        );
+    }
+    SecretName::parse(text)
+}
+
+/// Adds the nearest declared name to an error about a name that is not declared.
+pub(crate) fn suggest(connection: &Connection, name: &SecretName, error: Error) -> Error {
+    if error.kind() != ErrorKind::Absent || connection.declaration(name.as_str()).is_some() {
+        return error;
+    }
+    match nearest(connection, name) {
+        Some(near) => {
+            let help = match error.help() {
+                Some(help) => format!("did you mean `{near}`? Otherwise: {help}"),
+                None => format!("did you mean `{near}`?"),
+            };
+            error.with_help(help)
+        }
+        None => error,
+    }
+}
+
+/// Finds the declared name that a mistyped one was probably meant to be.
+pub(crate) fn nearest<'a>(connection: &'a Connection, name: &SecretName) -> Option<&'a SecretName> {
+    let likeness = |known: &'a SecretName| {
+        let likeness = strsim::jaro_winkler(name.as_str(), known.as_str());
+        (likeness, known)
+    };
+    let declared = connection
+        .declared()
+        .map(|declared| likeness(&declared.name));
+    let (likeness, near) = declared.max_by(|(a, _), (b, _)| a.total_cmp(b))?;
+    (likeness > 0.85).then_some(near)
+}

@@ -1,0 +1,89 @@
+//! What a command ends with.
+
+use std::io;
+
+use strongroom::{Error, ErrorKind};
+
+/// All is well.
+pub(crate) const FINE: u8 = 0;
+/// The check failed.
+pub(crate) const CHECK_FAILED: u8 = 1;
+/// Usage or configuration.
+pub(crate) const USAGE: u8 = 2;
+
+/// What a command ends with: its exit code, or what went wrong.
+pub(crate) type Outcome = Result<u8, Failure>;
+
+/// Returns the exit code of a kind of error.
+pub(crate) fn code(kind: ErrorKind) -> u8 {
+    match kind {
+        ErrorKind::Config | ErrorKind::Unsupported => USAGE,
+        ErrorKind::Absent => 3,
+        ErrorKind::Denied | ErrorKind::Auth => 4,
+        ErrorKind::Transient | ErrorKind::Stale => 5,
+        ErrorKind::Integrity => 6,
+        ErrorKind::Conflict => 7,
+        // Policy, malformed, closed, and whatever kind is added later.
+        _ => CHECK_FAILED,
+    }
+}
+
+/// Why a command ended early.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// An error, and the exit code that goes with it.
+    Error(Error, u8),
+    /// Whoever read our output stopped reading. There is nobody to tell.
+    BrokenPipe,
+}
+
+impl Failure {
+    /// Replaces the exit code, for commands that have codes of their own.
+    pub(crate) fn with_code(self, code: u8) -> Self {
+        match self {
+            Self::Error(error, _) => Self::Error(error, code),
+            Self::BrokenPipe => Self::BrokenPipe,
+        }
+    }
+
+    /// Says that standard output can't be written.
+    pub(crate) fn output(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Self::BrokenPipe;
+        }
+        let failed = Error::new(ErrorKind::Config, "can't write to standard output");
+        Self::from(failed.with_source(error))
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let code = code(error.kind());
+        Self::Error(error, code)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_has_its_code() {
+        for (kind, expected) in [
+            (ErrorKind::Policy, 1),
+            (ErrorKind::Malformed, 1),
+            (ErrorKind::Closed, 1),
+            (ErrorKind::Config, 2),
+            (ErrorKind::Unsupported, 2),
+            (ErrorKind::Absent, 3),
+            (ErrorKind::Denied, 4),
+            (ErrorKind::Auth, 4),
+            (ErrorKind::Transient, 5),
+            (ErrorKind::Stale, 5),
+            (ErrorKind::Integrity, 6),
+            (ErrorKind::Conflict, 7),
+        ] {
+            assert_eq!(code(kind), expected, "{kind}");
+        }
+    }
+}

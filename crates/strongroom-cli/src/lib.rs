@@ -1,0 +1,92 @@
+//! The `strongroom` command as a library, so that a CLI with further backends is a `main` around it.
+//!
+//! ```no_run
+//! use std::process::ExitCode;
+//! # const ECHO: strongroom::Backend = strongroom::Backend::new("echo", "a demonstration", |_| {
+//! #     Box::pin(async { Err(strongroom::Error::new(strongroom::ErrorKind::Unsupported, "no")) })
+//! # });
+//!
+//! fn main() -> ExitCode {
+//!     strongroom_cli::main_with(&[ECHO])
+//! }
+//! ```
+//!
+//! # Exit codes
+//!
+//! | code | meaning |
+//! |---|---|
+//! | 0 | fine |
+//! | 1 | the check failed: policy, guard rail, a malformed value |
+//! | 2 | usage or configuration |
+//! | 3 | absent |
+//! | 4 | denied, or our own credential was refused |
+//! | 5 | the backend can't be reached |
+//! | 6 | integrity |
+//! | 7 | conflict: something else was there than expected |
+//! | 125, 126, 127 | `run` only: strongroom failed, the program can't be executed, it was not found |
+//!
+//! # JSON
+//!
+//! With `--format json` every command but `run` and `completions` writes one object to standard
+//! output. Its `schema` is 1; it rises when a field changes its meaning or goes away, not when one
+//! is added. A failure is `{"schema":1,"error":{"kind","message","help","name","caused_by","findings"}}`,
+//! where all but the first two may be missing. Warnings go to standard error as text, except those
+//! of `inspect` and `validate`, which are among their `findings`.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use strongroom::{Backend, Env, Error, ErrorKind};
+use tracing_subscriber::EnvFilter;
+
+mod args;
+mod commands;
+mod context;
+mod exit;
+mod report;
+mod table;
+mod usage;
+
+use context::Context;
+use exit::Failure;
+use report::Screen;
+
+/// Runs the command line of this process, with these backends beside strongroom's own.
+pub fn main_with(backends: &[Backend]) -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let mut screen = Screen::before_parsing(&arguments);
+    let code = match args::parse(&arguments, screen.color()) {
+        Err(args::Stop::Shown(code)) => code,
+        Err(args::Stop::Wrong(error)) => screen.failure(&Failure::from(error)),
+        Ok(args::Cli { global, command }) => {
+            screen = Screen::new(&global);
+            let env = Env::process();
+            let outcome = log_to_stderr(&env, &screen).and_then(|()| {
+                let context = Context::new(env, backends, global, screen);
+                commands::run(command, &context)
+            });
+            outcome.unwrap_or_else(|failure| screen.failure(&failure))
+        }
+    };
+    ExitCode::from(code)
+}
+
+/// Logs what `STRONGROOM_LOG` asks for. Without it nothing is logged: reports say what matters.
+fn log_to_stderr(env: &Env, screen: &Screen) -> Result<(), Failure> {
+    let Some(filter) = env.var("STRONGROOM_LOG")? else {
+        return Ok(());
+    };
+    let filter = EnvFilter::builder().parse(filter).map_err(|_| {
+        Error::new(ErrorKind::Config, "STRONGROOM_LOG is no filter for logs")
+            .with_help("for example `debug`, or `strongroom=trace,warn`")
+    })?;
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(screen.colors_stderr())
+        // It would be printed to standard error, which is what failed.
+        .log_internal_errors(false)
+        .with_writer(std::io::stderr);
+    // A program around ours may have installed its own subscriber, which then stays.
+    let _ = log.try_init();
+    Ok(())
+}

@@ -1,0 +1,282 @@
+//! Everything that is printed: data to standard output, what is for people to standard error.
+
+use std::borrow::Cow;
+use std::error::Error as _;
+use std::ffi::OsString;
+use std::io::{self, IsTerminal as _, Write};
+
+use anstream::{AutoStream, ColorChoice};
+use clap::ValueEnum;
+use clap::builder::styling::{AnsiColor, Style};
+use serde::Serialize;
+use strongroom::{Error, Finding, Report, SecretName, Severity};
+
+use crate::args::{Color, Format, Global};
+use crate::exit::{FINE, Failure};
+
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+const HELP: Style = AnsiColor::Cyan.on_default().bold();
+
+/// The version of the JSON output.
+const SCHEMA: u32 = 1;
+
+/// How this run prints.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Screen {
+    format: Format,
+    quiet: bool,
+    color: Color,
+}
+
+impl Screen {
+    pub(crate) fn new(global: &Global) -> Self {
+        Self {
+            format: global.format,
+            quiet: global.quiet,
+            color: global.color,
+        }
+    }
+
+    /// Reads from a command line, which may be wrong elsewhere, how to say so.
+    pub(crate) fn before_parsing(arguments: &[OsString]) -> Self {
+        Self {
+            format: option(arguments, "--format"),
+            quiet: false,
+            color: option(arguments, "--color"),
+        }
+    }
+
+    pub(crate) fn color(&self) -> Color {
+        self.color
+    }
+
+    pub(crate) fn is_json(&self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// Reports whether standard error gets colours.
+    pub(crate) fn colors_stderr(&self) -> bool {
+        self.stderr().current_choice() != ColorChoice::Never
+    }
+
+    /// Writes bytes to standard output, exactly.
+    pub(crate) fn bytes(&self, bytes: &[u8]) -> Result<(), Failure> {
+        let mut out = io::stdout().lock();
+        out.write_all(bytes)
+            .and_then(|()| out.flush())
+            .map_err(Failure::output)
+    }
+
+    /// Writes text for people to standard output, where it is the result.
+    pub(crate) fn text(&self, text: &str) -> Result<(), Failure> {
+        self.bytes(printable(text).as_bytes())?;
+        self.bytes(b"\n")
+    }
+
+    /// Writes one JSON object, with the version of its form, to standard output.
+    pub(crate) fn json(&self, body: &impl Serialize) -> Result<(), Failure> {
+        #[derive(Serialize)]
+        struct Document<'a, T> {
+            schema: u32,
+            #[serde(flatten)]
+            body: &'a T,
+        }
+        let document = Document {
+            schema: SCHEMA,
+            body,
+        };
+        let mut out = io::stdout().lock();
+        serde_json::to_writer(&mut out, &document)
+            .map_err(io::Error::from)
+            .and_then(|()| out.write_all(b"\n"))
+            .and_then(|()| out.flush())
+            .map_err(Failure::output)
+    }
+
+    /// Says on standard error what was done.
+    pub(crate) fn done(&self, text: &str) {
+        if !self.quiet {
+            self.line(&printable(text));
+        }
+    }
+
+    /// Shows warnings on standard error.
+    pub(crate) fn warnings<'a>(&self, findings: impl IntoIterator<Item = &'a Finding>) {
+        if self.quiet {
+            return;
+        }
+        let mut findings = findings.into_iter().peekable();
+        while let Some(finding) = findings.next() {
+            let name = finding.name.as_ref();
+            let about = name.map_or_else(String::new, |name| format!("{name}: "));
+            let message = format!("{about}{} [{}]", finding.message, finding.rule);
+            let message = printable(&message);
+            self.line(&format!("{WARNING}warning:{WARNING:#} {message}"));
+            // What is mended in one way is said once.
+            let more = findings
+                .peek()
+                .is_some_and(|next| next.help == finding.help);
+            if !more && !finding.help.is_empty() {
+                self.line(&format!("  {}", printable(&finding.help)));
+            }
+        }
+    }
+
+    /// Says what went wrong, and returns the exit code.
+    pub(crate) fn failure(&self, failure: &Failure) -> u8 {
+        let Failure::Error(error, code) = failure else {
+            return FINE;
+        };
+        if self.is_json() {
+            #[derive(Serialize)]
+            struct Body<'a> {
+                error: ErrorBody<'a>,
+            }
+            let error = ErrorBody::new(error);
+            // If standard output can't be written either, the exit code still says it.
+            let _ = self.json(&Body { error });
+        } else {
+            self.error(error);
+        }
+        *code
+    }
+
+    /// Says on standard error what went wrong.
+    pub(crate) fn error(&self, error: &Error) {
+        let message = error.to_string();
+        self.line(&format!("{ERROR}error:{ERROR:#} {}", printable(&message)));
+        if let Some(report) = error.report() {
+            self.line(&self.report(report));
+        }
+        for cause in causes(error) {
+            self.line(&format!("  caused by: {}", printable(&cause)));
+        }
+        if let Some(help) = error.help() {
+            self.line(&format!("{HELP}help:{HELP:#} {}", printable(help)));
+        }
+    }
+
+    /// Lays a report out; without warnings where nobody wants them.
+    fn report(&self, report: &Report) -> String {
+        let shown = report
+            .findings
+            .iter()
+            .filter(|finding| !self.quiet || finding.severity == Severity::Violation);
+        let lines = shown.map(|finding| {
+            let (style, mark) = match finding.severity {
+                Severity::Violation => (ERROR, "✗"),
+                Severity::Warning => (WARNING, "!"),
+            };
+            format!(
+                "  {style}{mark}{style:#} {}",
+                printable(&finding.to_string())
+            )
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    fn line(&self, line: &str) {
+        // Nobody can be told that standard error can't be written.
+        let _ = writeln!(self.stderr(), "{line}");
+    }
+
+    fn stderr(&self) -> AutoStream<io::Stderr> {
+        let choice = match self.color {
+            Color::Auto => AutoStream::choice(&io::stderr()),
+            Color::Always => ColorChoice::Always,
+            Color::Never => ColorChoice::Never,
+        };
+        AutoStream::new(io::stderr(), choice)
+    }
+}
+
+/// Reports whether standard output is a terminal.
+pub(crate) fn stdout_is_terminal() -> bool {
+    io::stdout().is_terminal()
+}
+
+/// An error as JSON shows it.
+#[derive(Debug, Serialize)]
+pub(crate) struct ErrorBody<'a> {
+    kind: &'static str,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    help: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a SecretName>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    caused_by: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none", flatten)]
+    report: Option<&'a Report>,
+}
+
+impl<'a> ErrorBody<'a> {
+    pub(crate) fn new(error: &'a Error) -> Self {
+        Self {
+            kind: error.kind().as_str(),
+            message: error.to_string(),
+            help: error.help(),
+            name: error.name(),
+            caused_by: causes(error),
+            report: error.report(),
+        }
+    }
+}
+
+fn causes(error: &Error) -> Vec<String> {
+    std::iter::successors(error.source(), |cause| (*cause).source())
+        .map(ToString::to_string)
+        .collect()
+}
+
+/// Replaces control characters: a manifest or a path of others must not steer the terminal.
+pub(crate) fn printable(text: &str) -> Cow<'_, str> {
+    let steers = |c: char| c.is_control() && c != '\n';
+    if text.contains(steers) {
+        Cow::Owned(text.replace(steers, "\u{fffd}"))
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+/// Finds an option's value in a command line that was not parsed; its default if it can't be found.
+fn option<T: ValueEnum + Default>(arguments: &[OsString], name: &str) -> T {
+    let ours = arguments.iter().take_while(|argument| *argument != "--");
+    let mut ours = ours.filter_map(|argument| argument.to_str());
+    while let Some(argument) = ours.next() {
+        let value = match argument.strip_prefix(name) {
+            Some("") => ours.next(),
+            Some(rest) => rest.strip_prefix('='),
+            None => None,
+        };
+        if let Some(value) = value.and_then(|value| T::from_str(value, false).ok()) {
+            return value;
+        }
+    }
+    T::default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_not_printed() {
+        assert_eq!(printable("a\u{1b}[2Jb\r\nc"), "a\u{fffd}[2Jb\u{fffd}\nc");
+        assert!(matches!(printable("plain ✗"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn finds_the_format_of_a_wrong_command_line() {
+        let format = |arguments: &[&str]| {
+            let arguments: Vec<_> = arguments.iter().map(OsString::from).collect();
+            option::<Format>(&arguments, "--format")
+        };
+        assert_eq!(format(&["x", "--format", "json", "oops"]), Format::Json);
+        assert_eq!(format(&["x", "--format=json"]), Format::Json);
+        assert_eq!(format(&["x", "--formatted=json"]), Format::Text);
+        assert_eq!(format(&["x", "--format"]), Format::Text);
+        assert_eq!(format(&["x", "run", "--", "--format=json"]), Format::Text);
+    }
+}

@@ -1,0 +1,26 @@
+//! The command as scripts and people meet it: what it prints, how it ends, and what it never shows.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail as tests do"
+)]
+
+mod canary;
+mod codes;
+mod environment;
+mod files;
+mod harness;
+mod program;
+mod write;
+
+/// Every command's help, results and failures, as files under `tests/cmd`.
+#[test]
+fn commands() {
+    trycmd::TestCases::new()
+        .register_bin("own_backend", harness::own_backend())
+        .env("STRONGROOM_ENV", "development")
+        .env("COLUMNS", "100")
+        .case("tests/cmd/*.trycmd")
+        .case("tests/cmd/*.toml");
+}

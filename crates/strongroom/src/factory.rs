@@ -1,0 +1,261 @@
+//! From an environment to [`Secrets`]: detect, connect, prove, hand out.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::backends::{self, Backend, Connect};
+use crate::connection::Connection;
+use crate::declared::Declared;
+use crate::env::Env;
+use crate::error::{Error, ErrorKind, Result};
+use crate::load::FromSecrets;
+use crate::manifest;
+use crate::provider::SecretProvider;
+use crate::provider_url::ProviderUrl;
+use crate::rails::Rail;
+use crate::secrets::Secrets;
+
+mod detection;
+mod plan;
+mod variables;
+
+use plan::Plan;
+
+pub use detection::{Candidate, Chosen, Detection, Verdict};
+
+/// Where a service's boot begins: `SecretsFactory::detect().await?`.
+#[derive(Debug, Clone, Copy)]
+pub struct SecretsFactory;
+
+impl SecretsFactory {
+    /// Chooses the backend from the process environment, connects, reads every declared secret and
+    /// checks its strength.
+    ///
+    /// # Errors
+    /// As [`SecretsBuilder::detect`].
+    pub async fn detect() -> Result<Secrets> {
+        Self::builder().detect().await
+    }
+
+    /// As [`detect`](Self::detect), for a type that declares what it needs and is then loaded.
+    ///
+    /// # Errors
+    /// As [`SecretsBuilder::detect`], and whatever building the type fails with.
+    pub async fn detect_for<T: FromSecrets>() -> Result<(T, Secrets)> {
+        let secrets = Self::builder().declare(T::declared()).detect().await?;
+        Ok((secrets.load().await?, secrets))
+    }
+
+    /// Returns the rows of the backends that every boot knows. Those given to
+    /// [`SecretsBuilder::backend`] come beside them.
+    pub const fn backends() -> &'static [Backend] {
+        backends::ALL
+    }
+
+    /// Begins a boot that is told more than the environment says.
+    pub fn builder() -> SecretsBuilder {
+        SecretsBuilder::default()
+    }
+}
+
+/// A boot in preparation.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use strongroom::{Env, SecretsFactory};
+///
+/// let secrets = SecretsFactory::builder()
+///     .env(Env::empty()
+///         .with_var("STRONGROOM_PROVIDER", "env:?prefix=APP_")
+///         .with_var("APP_API_TOKEN", "pX4v-Tz0qL9e_W2mR7kB1nY6cH3sJ8dF"))
+///     .manifest_text("[default.secrets]\n\"api/token\" = { kind = \"token\" }")
+///     .detect()
+///     .await?;
+/// assert!(secrets.get("api/token").await?.verify("pX4v-Tz0qL9e_W2mR7kB1nY6cH3sJ8dF"));
+/// # Ok::<(), strongroom::Error>(()) }).unwrap();
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct SecretsBuilder {
+    env: Option<Env>,
+    manifest: manifest::Choice,
+    distrust_found_manifest: bool,
+    profile: Option<String>,
+    provider_url: Option<ProviderUrl>,
+    provider: Option<Arc<dyn SecretProvider>>,
+    declared: Vec<Declared>,
+    backends: Vec<Backend>,
+}
+
+impl SecretsBuilder {
+    /// Uses this environment instead of the process's.
+    #[must_use]
+    pub fn env(mut self, env: Env) -> Self {
+        self.env = Some(env);
+        self
+    }
+
+    /// Uses this manifest file. Relative paths in it start from its directory.
+    #[must_use]
+    pub fn manifest_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.manifest = manifest::Choice::File(path.into());
+        self
+    }
+
+    /// Uses this manifest, compiled in with `include_str!` for example. Relative paths in it start
+    /// from the working directory.
+    #[must_use]
+    pub fn manifest_text(mut self, text: impl Into<String>) -> Self {
+        self.manifest = manifest::Choice::Text(text.into());
+        self
+    }
+
+    /// Ignores the `danger_…` keys of a manifest that nobody named, with a warning.
+    ///
+    /// A service trusts its own working directory. A tool that runs in directories of others, a
+    /// fresh checkout for example, must not.
+    #[must_use]
+    pub fn distrust_found_manifest(mut self) -> Self {
+        self.distrust_found_manifest = true;
+        self
+    }
+
+    /// Uses this profile of the manifest instead of the one that follows the deployment.
+    #[must_use]
+    pub fn profile(mut self, profile: impl Into<String>) -> Self {
+        self.profile = Some(profile.into());
+        self
+    }
+
+    /// Uses the provider at this address, whatever the environment says.
+    #[must_use]
+    pub fn provider_url(mut self, url: ProviderUrl) -> Self {
+        self.provider_url = Some(url);
+        self
+    }
+
+    /// Uses this provider itself, whatever the environment says.
+    #[must_use]
+    pub fn provider(mut self, provider: impl SecretProvider + 'static) -> Self {
+        self.provider = Some(Arc::new(provider));
+        self
+    }
+
+    /// Declares secrets beside the manifest's. What the manifest says of a name wins.
+    #[must_use]
+    pub fn declare(mut self, declared: impl IntoIterator<Item = Declared>) -> Self {
+        self.declared.extend(declared);
+        self
+    }
+
+    /// Registers a further backend under its own scheme.
+    #[must_use]
+    pub fn backend(mut self, backend: Backend) -> Self {
+        self.backends.push(backend);
+        self
+    }
+
+    /// Decides, connects to nothing, and explains the decision.
+    ///
+    /// A choice that can't be made (two candidates, none) is part of the explanation, not an error.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] if the environment or the manifest can't be understood at all.
+    pub fn explain(&self) -> Result<Detection> {
+        Ok(self.plan()?.detection)
+    }
+
+    /// Decides and connects, without reading any secret.
+    ///
+    /// For tools: a service calls [`detect`](Self::detect).
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] if no choice can be made or there is no tokio runtime,
+    /// [`ErrorKind::Unsupported`] if the backend is not in this build, [`ErrorKind::Policy`] if a
+    /// guard rail refuses it, and whatever the backend answers to opening it.
+    pub async fn connect(self) -> Result<Connection> {
+        if tokio::runtime::Handle::try_current().is_err() {
+            return Err(Error::new(
+                ErrorKind::Config,
+                "there is no tokio runtime on this thread",
+            )
+            .with_help("call it from async code, or use strongroom::blocking"));
+        }
+        let plan = self.plan()?;
+        let chosen = plan.detection.chosen()?;
+        tracing::info!(
+            provider = %chosen.address, class = %chosen.class, because = %chosen.because,
+            deployment = %plan.rails.deployment(), "strongroom chose a provider"
+        );
+        for warning in &plan.detection.warnings {
+            plan.rails.say(warning.clone());
+        }
+        for (rail, sentence) in &chosen.rails {
+            plan.rails.check(*rail, sentence, None)?;
+        }
+        let main = match (&self.provider, &chosen.url) {
+            (Some(provider), None) => Arc::clone(provider),
+            (_, Some(url)) => self.open(&plan, url, chosen.base_dir.clone(), None).await?,
+            (None, None) => return Err(Error::new(ErrorKind::Config, "no provider was chosen")),
+        };
+        let mut connection = Connection::new(
+            plan.detection.clone(),
+            plan.rails.clone(),
+            plan.declared.clone(),
+            main,
+        );
+        for (name, url) in &plan.manifest.providers {
+            let used = |declared: &Declared| serves(declared, Some(name));
+            if plan.declared.iter().any(used) {
+                let base_dir = plan.manifest.base_dir.clone();
+                connection.add(name, self.open(&plan, url, base_dir, Some(name)).await?);
+            }
+        }
+        Ok(connection)
+    }
+
+    /// Decides, connects, reads every declared secret and checks its strength.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect), and one error with the whole [`Report`](crate::Report) if
+    /// any declared secret is missing, weak or unreadable. Its kind is [`ErrorKind::Policy`] unless
+    /// a secret could not be read for another reason than its own state: then it is that kind.
+    pub async fn detect(self) -> Result<Secrets> {
+        self.connect().await?.boot().await
+    }
+
+    async fn open(
+        &self,
+        plan: &Plan,
+        url: &ProviderUrl,
+        base_dir: PathBuf,
+        provider: Option<&str>,
+    ) -> Result<Arc<dyn SecretProvider>> {
+        let backend = self.backend_of(url)?;
+        if url.is_plaintext_to_elsewhere() {
+            let sentence = format!("{url} is reached by plain http");
+            plan.rails.check(Rail::PlaintextHttp, &sentence, None)?;
+        }
+        let declared = plan
+            .declared
+            .iter()
+            .filter(|declared| serves(declared, provider));
+        let connect = Connect {
+            url: url.clone(),
+            env: Arc::clone(&plan.env),
+            rails: plan.rails.clone(),
+            declared: declared.cloned().collect(),
+            base_dir,
+        };
+        backend.open(connect).await
+    }
+}
+
+/// Reports whether a declared secret is read from the provider of this name, the chosen one being
+/// `None`.
+pub(crate) fn serves(declared: &Declared, provider: Option<&str>) -> bool {
+    declared
+        .source
+        .as_ref()
+        .and_then(|source| source.provider.as_deref())
+        == provider
+}

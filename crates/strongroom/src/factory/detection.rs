@@ -1,0 +1,420 @@
+//! The explained choice of a provider.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::backends::{Class, Probe};
+use crate::env::DeploymentChoice;
+use crate::error::{Error, ErrorKind, Result};
+use crate::manifest::{Manifest, Setting};
+use crate::provider::Description;
+use crate::provider_url::ProviderUrl;
+use crate::rails::Rail;
+use crate::report::Finding;
+
+/// What detection saw and what it decided. `Display` is the trace for people.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct Detection {
+    /// The deployment, and what decided it.
+    pub deployment: DeploymentChoice,
+    /// The manifest's profile in use.
+    pub profile: String,
+    /// The manifest, where there is one.
+    pub manifest: Option<String>,
+    /// Everything that was looked for, strongest class first.
+    pub candidates: Vec<Candidate>,
+    /// Warnings about the environment and the manifest.
+    pub warnings: Vec<Finding>,
+    /// The manifest's settings in use, each with its origin.
+    pub settings: Vec<Setting>,
+    decision: Decision,
+}
+
+/// Everything that can come out: a choice, or why there is none.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Decision {
+    Chosen(Chosen),
+    Problem(Problem),
+}
+
+/// An error that can be shown, kept and raised later.
+#[derive(Debug, Clone, Serialize)]
+struct Problem {
+    #[serde(serialize_with = "as_word")]
+    kind: ErrorKind,
+    message: String,
+    help: String,
+}
+
+fn as_word<S: serde::Serializer>(kind: &ErrorKind, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(kind.as_str())
+}
+
+impl Problem {
+    fn config(message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self {
+            kind: ErrorKind::Config,
+            message: message.into(),
+            help: help.into(),
+        }
+    }
+}
+
+/// The provider that was chosen.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct Chosen {
+    /// The address, or what a provider that was handed over calls itself.
+    pub address: String,
+    /// The class that decided.
+    pub class: Class,
+    /// The variable, file or setting that decided.
+    pub because: String,
+    #[serde(skip)]
+    pub(super) url: Option<ProviderUrl>,
+    #[serde(skip)]
+    pub(super) rails: Vec<(Rail, String)>,
+    #[serde(skip)]
+    pub(super) base_dir: PathBuf,
+}
+
+/// One thing that was looked for.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct Candidate {
+    /// The class it belongs to.
+    pub class: Class,
+    /// What was looked for.
+    pub looked_for: String,
+    /// The address it leads to, where it was there.
+    pub address: Option<String>,
+    /// What became of it.
+    pub verdict: Verdict,
+    /// Why.
+    pub detail: String,
+    #[serde(skip)]
+    rank: u8,
+    #[serde(skip)]
+    url: Option<ProviderUrl>,
+    #[serde(skip)]
+    rails: Vec<(Rail, String)>,
+    #[serde(skip)]
+    base_dir: PathBuf,
+}
+
+/// What became of a [`Candidate`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Verdict {
+    /// It decides.
+    Chosen,
+    /// It is there, and another one decides.
+    Outranked,
+    /// It is there, and so is another one of its class: neither decides.
+    Ambiguous,
+    /// It is not there.
+    Missing,
+}
+
+impl Detection {
+    pub(super) fn begin(
+        deployment: DeploymentChoice,
+        profile: String,
+        manifest: &Manifest,
+        warnings: Vec<Finding>,
+    ) -> Self {
+        Self {
+            deployment,
+            profile,
+            manifest: manifest.origin.clone(),
+            candidates: Vec::new(),
+            warnings,
+            settings: manifest.settings.clone(),
+            decision: Decision::Problem(Problem::config("nothing was looked for yet", "")),
+        }
+    }
+
+    /// Returns the provider that was chosen.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] if there is none, or more than one; [`ErrorKind::Policy`] if the
+    /// manifest's `allow_providers` doesn't allow it.
+    pub fn chosen(&self) -> Result<&Chosen> {
+        match &self.decision {
+            Decision::Chosen(chosen) => Ok(chosen),
+            Decision::Problem(problem) => {
+                let error = Error::new(problem.kind, problem.message.clone());
+                Err(match problem.help.as_str() {
+                    "" => error,
+                    help => error.with_help(help),
+                })
+            }
+        }
+    }
+
+    pub(super) fn explicit_instance(&mut self, description: Description) {
+        self.candidates.push(Candidate {
+            class: Class::Explicit,
+            looked_for: "a provider handed to the builder".to_owned(),
+            address: Some(description.address),
+            verdict: Verdict::Outranked,
+            detail: String::new(),
+            rank: 0,
+            url: None,
+            rails: Vec::new(),
+            base_dir: PathBuf::new(),
+        });
+    }
+
+    pub(super) fn push(&mut self, probe: Probe, address: Option<String>, base: &Path) {
+        self.candidates.push(Candidate {
+            class: probe.class,
+            looked_for: probe.looked_for,
+            address,
+            verdict: if probe.found.is_some() {
+                Verdict::Outranked
+            } else {
+                Verdict::Missing
+            },
+            detail: probe.detail,
+            rank: probe.rank,
+            url: probe.found,
+            rails: probe.rails,
+            base_dir: base.to_owned(),
+        });
+    }
+
+    /// Decides: the strongest class that has a candidate decides alone.
+    ///
+    /// Explicit candidates and fallbacks have an order among them, and the first wins. Markers and
+    /// platforms have none: two that lead to one address decide together, two that lead to two
+    /// addresses are a problem that names both.
+    pub(super) fn decide(&mut self, allowed: Option<&[String]>) {
+        // Explicit ones come in their order of strength, and stay in it.
+        self.candidates
+            .sort_by_key(|candidate| (candidate.class, candidate.rank));
+        let there = |candidate: &&mut Candidate| candidate.address.is_some();
+        let Some(class) = self
+            .candidates
+            .iter_mut()
+            .find(there)
+            .map(|first| first.class)
+        else {
+            self.decision =
+                Decision::Problem(nothing_found(self.deployment.deployment.is_strict()));
+            return;
+        };
+        let mut rivals: Vec<_> = self
+            .candidates
+            .iter_mut()
+            .filter(there)
+            .filter(|c| c.class == class)
+            .collect();
+        let Some((winner, rest)) = rivals.split_first_mut() else {
+            return;
+        };
+        let ordered = matches!(class, Class::Explicit | Class::Fallback);
+        if !ordered
+            && let Some(rival) = rest
+                .iter_mut()
+                .find(|rival| rival.address != winner.address)
+        {
+            (winner.verdict, rival.verdict) = (Verdict::Ambiguous, Verdict::Ambiguous);
+            self.decision = Decision::Problem(ambiguous(winner, rival));
+            return;
+        }
+        winner.verdict = Verdict::Chosen;
+        let mut because = winner.looked_for.clone();
+        let mut rails = std::mem::take(&mut winner.rails);
+        for same in rest
+            .iter_mut()
+            .filter(|rival| !ordered && rival.address == winner.address)
+        {
+            same.verdict = Verdict::Chosen;
+            because = format!("{because} and {}", same.looked_for);
+            rails.append(&mut same.rails);
+        }
+        let address = winner.address.clone().unwrap_or_default();
+        let chosen = Chosen {
+            address,
+            class,
+            because,
+            url: winner.url.clone(),
+            rails,
+            base_dir: winner.base_dir.clone(),
+        };
+        self.decision = match allowed {
+            Some(rules) if !rules.iter().any(|rule| allows(rule, &chosen)) => {
+                Decision::Problem(Problem {
+                    kind: ErrorKind::Policy,
+                    message: format!(
+                        "{} (chosen by {}) is not among the manifest's `allow_providers`",
+                        chosen.address, chosen.because
+                    ),
+                    help: format!("allowed are {}", rules.join(", ")),
+                })
+            }
+            _ => Decision::Chosen(chosen),
+        };
+    }
+
+    /// Turns a chosen address that no backend can have into a problem.
+    pub(super) fn check_address(&mut self, check: impl Fn(&ProviderUrl) -> Result<&'static str>) {
+        let Decision::Chosen(Chosen {
+            url: Some(url),
+            because,
+            ..
+        }) = &self.decision
+        else {
+            return;
+        };
+        if let Err(error) = check(url) {
+            self.decision = Decision::Problem(Problem {
+                kind: error.kind(),
+                message: format!("{because}: {error}"),
+                help: error.help().unwrap_or_default().to_owned(),
+            });
+        }
+    }
+}
+
+/// Reports whether a rule, a scheme or the beginning of an address, allows a provider.
+fn allows(rule: &str, chosen: &Chosen) -> bool {
+    if !rule.contains(':') {
+        let scheme = chosen.url.as_ref().map_or_else(
+            || chosen.address.split(':').next().unwrap_or_default(),
+            ProviderUrl::scheme,
+        );
+        return scheme == rule;
+    }
+    let (Ok(rule), Some(url)) = (rule.parse::<ProviderUrl>(), &chosen.url) else {
+        return false;
+    };
+    // Whole segments only: `vault://host/team` doesn't allow `vault://host/team-b`.
+    let beneath = |path: &str, parent: &str| {
+        let parent = parent.trim_end_matches('/');
+        path.strip_prefix(parent)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    rule.scheme() == url.scheme()
+        && rule.authority() == url.authority()
+        && beneath(url.path(), rule.path())
+        && !url.path().split('/').any(|segment| segment == "..")
+        && rule
+            .query_keys()
+            .all(|key| rule.query(key) == url.query(key))
+}
+
+fn ambiguous(one: &Candidate, other: &Candidate) -> Problem {
+    let show = |candidate: &Candidate| {
+        format!(
+            "{} ({})",
+            candidate.looked_for,
+            candidate.address.as_deref().unwrap_or_default()
+        )
+    };
+    Problem::config(
+        format!("{} and {} both point to a provider", show(one), show(other)),
+        "say which by STRONGROOM_PROVIDER or the manifest's `provider`, or unset one of them",
+    )
+}
+
+fn nothing_found(strict: bool) -> Problem {
+    let help = if strict {
+        "set STRONGROOM_PROVIDER, or `provider` in the manifest; on a developer's machine set \
+         STRONGROOM_ENV=development, which allows .env and the environment"
+    } else {
+        "set STRONGROOM_PROVIDER, or `provider` in the manifest"
+    };
+    Problem::config("nothing here points to a provider of secrets", help)
+}
+
+impl fmt::Display for Detection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let DeploymentChoice {
+            deployment,
+            because,
+            ..
+        } = &self.deployment;
+        writeln!(f, "deployment  {deployment} ({because})")?;
+        let manifest = self.manifest.as_deref().unwrap_or("none");
+        writeln!(f, "manifest    {manifest}, profile {}", self.profile)?;
+        match &self.decision {
+            Decision::Chosen(chosen) => {
+                writeln!(
+                    f,
+                    "provider    {} ({} class: {})",
+                    chosen.address, chosen.class, chosen.because
+                )?;
+            }
+            Decision::Problem(problem) => writeln!(f, "provider    none: {}", problem.message)?,
+        }
+        write!(f, "found")?;
+        let (missing, there): (Vec<_>, Vec<_>) = self
+            .candidates
+            .iter()
+            .partition(|candidate| candidate.is_plainly_missing());
+        for candidate in &there {
+            write!(f, "\n  {candidate}")?;
+        }
+        if there.is_empty() {
+            write!(f, " nothing")?;
+        }
+        write!(f, "\nnot there")?;
+        for class in Class::ALL {
+            let of_class = missing.iter().filter(|candidate| candidate.class == *class);
+            let names: Vec<_> = of_class
+                .map(|candidate| candidate.looked_for.as_str())
+                .collect();
+            if !names.is_empty() {
+                write!(f, "\n    {:<9} {}", class.as_str(), names.join(", "))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Candidate {
+    /// Reports whether it is not there, and there is nothing more to say about it.
+    fn is_plainly_missing(&self) -> bool {
+        let plain = [
+            "",
+            "not set",
+            "none is set",
+            "no such file",
+            "no such directory",
+        ];
+        self.verdict == Verdict::Missing && plain.contains(&self.detail.as_str())
+    }
+}
+
+impl fmt::Display for Candidate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mark = match self.verdict {
+            Verdict::Chosen => "→",
+            Verdict::Outranked => "·",
+            Verdict::Ambiguous => "?",
+            Verdict::Missing => " ",
+        };
+        write!(
+            f,
+            "{mark} {:<9} {:<26}",
+            self.class.as_str(),
+            self.looked_for
+        )?;
+        match (&self.address, self.detail.as_str()) {
+            (Some(address), "") => write!(f, " {address}")?,
+            (Some(address), detail) => write!(f, " {address} ({detail})")?,
+            (None, detail) => write!(f, " {detail}")?,
+        }
+        if self.verdict == Verdict::Outranked {
+            write!(f, ", outranked")?;
+        }
+        Ok(())
+    }
+}

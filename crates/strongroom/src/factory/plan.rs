@@ -1,0 +1,158 @@
+//! Everything that a boot decides before it connects.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{Detection, SecretsBuilder, variables};
+use crate::backends::{self, Backend, Class, Probe};
+use crate::declared::Declared;
+use crate::env::{Deployment, DeploymentChoice, Env};
+use crate::error::{Error, ErrorKind, Result};
+use crate::manifest::{self, Manifest};
+use crate::provider_url::ProviderUrl;
+use crate::rails::GuardRails;
+use crate::report::Finding;
+
+/// The decision, and what it stands on.
+pub(super) struct Plan {
+    pub(super) env: Arc<Env>,
+    pub(super) manifest: Manifest,
+    pub(super) declared: Vec<Declared>,
+    pub(super) rails: GuardRails,
+    pub(super) detection: Detection,
+}
+
+impl SecretsBuilder {
+    pub(super) fn plan(&self) -> Result<Plan> {
+        let env = self.env.clone().unwrap_or_else(Env::process);
+        let mut warnings = variables::check(&env)?;
+        let choice = DeploymentChoice::from_env(&env)?;
+        let (profile, named) = match (&self.profile, env.var("STRONGROOM_PROFILE")?) {
+            (Some(profile), _) => (profile.clone(), true),
+            (None, Some(profile)) => (profile.to_owned(), true),
+            (None, None) if choice.deployment == Deployment::Undeclared => {
+                ("default".to_owned(), false)
+            }
+            (None, None) => (choice.deployment.to_string(), false),
+        };
+        let mut manifest = Manifest::load(&self.manifest, &env, (&profile, named))?;
+        if self.distrust_found_manifest && manifest.found_by_search {
+            for rail in std::mem::take(&mut manifest.overridden) {
+                warnings.push(Finding::warning(
+                    None,
+                    "untrusted-manifest",
+                    format!(
+                        "`{}` is ignored: nobody named this manifest",
+                        rail.override_key()
+                    ),
+                    "name it with --manifest if you trust what it says",
+                ));
+            }
+        }
+        let rails = GuardRails::new(choice.deployment, manifest.overridden.iter().copied());
+        let mut declared = manifest.secrets.clone();
+        for further in &self.declared {
+            if !declared.iter().any(|known| known.name == further.name) {
+                declared.push(further.clone());
+            }
+        }
+        let mut detection = Detection::begin(choice, profile, &manifest, warnings);
+        self.look(&env, &manifest, &mut detection)?;
+        detection.decide(manifest.allow_providers.as_deref());
+        detection.check_address(|url| self.backend_of(url).map(Backend::title));
+        Ok(Plan {
+            env: Arc::new(env),
+            manifest,
+            declared,
+            rails,
+            detection,
+        })
+    }
+
+    /// Collects every candidate, strongest class first.
+    fn look(&self, env: &Env, manifest: &Manifest, detection: &mut Detection) -> Result<()> {
+        if let Some(provider) = &self.provider {
+            detection.explicit_instance(provider.describe());
+        }
+        let here = env.working_dir();
+        let deployment = detection.deployment.deployment;
+        let mut push = |probe: Probe, base: &Path| {
+            // What stands after `?` is shown only where the backend knows every key of it.
+            let shown = |url: &ProviderUrl| match self.backend_of(url) {
+                Ok(_) => url.to_string(),
+                Err(_) => format!("{}:…", url.scheme()),
+            };
+            let address = probe.found.as_ref().map(shown);
+            detection.push(probe, address, base);
+        };
+        push(
+            explicit("the builder or --provider", self.provider_url.clone()),
+            here,
+        );
+        let variable = env.var("STRONGROOM_PROVIDER")?.map(|text| {
+            text.parse::<ProviderUrl>().map_err(|error| {
+                let message = format!("STRONGROOM_PROVIDER can't be used: {error}");
+                let wrong = Error::new(ErrorKind::Config, message);
+                match error.help() {
+                    Some(help) => wrong.with_help(help),
+                    None => wrong,
+                }
+            })
+        });
+        push(explicit("STRONGROOM_PROVIDER", variable.transpose()?), here);
+        let (url, origin) = match &manifest.provider {
+            Some((url, origin)) => (Some(url.clone()), format!("`provider` in {origin}")),
+            None => (None, "`provider` in the manifest".to_owned()),
+        };
+        push(explicit(&origin, url), &manifest.base_dir);
+        for backend in self.backends.iter().chain(backends::ALL) {
+            for probe in backend.detect(env, deployment)? {
+                push(probe, here);
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds the row of an address, and checks that its query has only keys that the row knows.
+    pub(super) fn backend_of(&self, url: &ProviderUrl) -> Result<&Backend> {
+        let rows = || self.backends.iter().chain(backends::ALL);
+        let plaintext = url.scheme().strip_suffix("+http");
+        let found = rows().find(|row| {
+            row.scheme() == url.scheme() || plaintext.is_some_and(|scheme| scheme == row.scheme())
+        });
+        let Some(row) = found else {
+            let message = format!("no backend has the scheme `{}:`", url.scheme());
+            let help = match manifest::suggest(url.scheme(), rows().map(Backend::scheme)) {
+                Some(near) => format!("did you mean `{near}:`?"),
+                None => {
+                    let known: Vec<_> = rows().map(|row| format!("{}:", row.scheme())).collect();
+                    format!("the schemes are {}", known.join(", "))
+                }
+            };
+            return Err(Error::new(ErrorKind::Config, message).with_help(help));
+        };
+        match url.query_keys().find(|key| !row.url_keys().contains(key)) {
+            None => Ok(row),
+            Some(_) if row.url_keys().is_empty() => {
+                let message = format!("an address of {} has no settings after `?`", row.title());
+                Err(Error::new(ErrorKind::Config, message))
+            }
+            // The key may be a credential in the wrong place: only what it resembles is said.
+            Some(key) => {
+                let message = format!("an address of {} has an unknown setting", row.title());
+                let help = match manifest::suggest(key, row.url_keys().iter().copied()) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("it can have {}", row.url_keys().join(", ")),
+                };
+                Err(Error::new(ErrorKind::Config, message).with_help(help))
+            }
+        }
+    }
+}
+
+fn explicit(looked_for: &str, url: Option<ProviderUrl>) -> Probe {
+    match url {
+        Some(url) => Probe::found(Class::Explicit, looked_for, url),
+        None => Probe::nothing(Class::Explicit, looked_for, "not set"),
+    }
+}

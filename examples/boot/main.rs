@@ -1,0 +1,187 @@
+//! Boots a service, and shows what it learns on the way.
+//!
+//! ```text
+//! cargo run --example boot                # creates the secret files that are missing
+//! cargo run --example boot -- --serve     # then answers /health on 127.0.0.1:8080
+//! ```
+//!
+//! Where nothing on the machine points to a provider of secrets, it declares development, and keeps
+//! files of its own under `target/`. Variables always win over that, and swap the backend without a
+//! change to the program:
+//!
+//! ```text
+//! STRONGROOM_DIR=/etc/service/secrets cargo run --example boot
+//! STRONGROOM_PROVIDER='env:?prefix=APP_' cargo run --example boot
+//! ```
+//!
+//! A service that needs no story does all of it by `SecretsFactory::detect().await?`.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fs::DirBuilder;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::get;
+use axum::{Json, Router};
+use strongroom::provider::Expect;
+use strongroom::{
+    Class, Connection, Deployment, Env, Error as SecretsError, ErrorKind, HealthStatus, Outcome,
+    ProviderUrl, Result, SecretState, Secrets, SecretsFactory, generate,
+};
+
+const MANIFEST: &str = include_str!("strongroom.toml");
+const OWN_FILES: &str = "target/strongroom-example/secrets";
+const USAGE: &str = "usage: boot [--serve] [--port PORT]   (port 0 takes any that is free)";
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let args = Args::parse(std::env::args().skip(1))?;
+    let connection = connect(Env::process()).await?;
+    println!("{}\n", connection.detection());
+
+    let validation = connection.validate().await;
+    println!("declared secrets");
+    for state in &validation.secrets {
+        println!("  {}", describe(state));
+    }
+    // What is wrong stops the boot, with the whole report; warnings are shown below.
+    let secrets = connection.boot().await?;
+    println!("\nreport");
+    match validation.report.findings.is_empty() {
+        true => println!("  nothing to mend"),
+        false => println!("{}", validation.report),
+    }
+
+    println!("\nhandles");
+    for state in &validation.secrets {
+        println!("  {:?}", secrets.watch(&state.name).await?);
+    }
+    println!("\nhealth: {}", secrets.health().status.as_str());
+
+    if args.serve {
+        let app = Router::new()
+            .route("/health", get(public_health))
+            .with_state(secrets.clone());
+        strongroom_examples::serve(args.port, app).await?;
+    }
+    Ok(secrets.shutdown().await?)
+}
+
+/// Connects to what the environment points to; where it points nowhere, to files of our own.
+async fn connect(env: Env) -> Result<Connection> {
+    let builder = SecretsFactory::builder()
+        .manifest_text(MANIFEST)
+        .env(env.clone());
+    let seen = builder.explain()?;
+    let points_somewhere = seen
+        .candidates
+        .iter()
+        .any(|candidate| candidate.address.is_some() && candidate.class < Class::Fallback);
+    let says_where_it_runs = env.has("STRONGROOM_ENV") || env.has("APP_ENV");
+    if points_somewhere || says_where_it_runs && seen.deployment.deployment.is_strict() {
+        return builder.connect().await;
+    }
+
+    println!("Nothing here points to a provider of secrets, so this example uses {OWN_FILES}.");
+    create_private_dir(&env)?;
+    let env = match says_where_it_runs {
+        true => env,
+        false => env.with_var("STRONGROOM_ENV", Deployment::Development.as_str()),
+    };
+    let connection = builder
+        .env(env)
+        .provider_url(ProviderUrl::new("file", OWN_FILES))
+        .connect()
+        .await?;
+    create_missing(&connection).await?;
+    println!();
+    Ok(connection)
+}
+
+/// Creates the directory, for its owner alone.
+fn create_private_dir(env: &Env) -> Result<()> {
+    let mut dir = DirBuilder::new();
+    dir.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut dir, 0o700);
+    dir.create(env.working_dir().join(OWN_FILES))
+        .map_err(|error| {
+            let message = format!("can't create {OWN_FILES}");
+            SecretsError::new(ErrorKind::Config, message).with_source(error)
+        })
+}
+
+/// Writes a new random value for every declared secret that has none, and leaves all others alone.
+async fn create_missing(connection: &Connection) -> Result<()> {
+    for declared in connection.declared() {
+        let found = connection.read(&declared.name).await;
+        if found.is_err_and(|error| error.kind() == ErrorKind::Absent) {
+            let value = generate(declared)?;
+            connection
+                .put(&declared.name, &value, Expect::Absent)
+                .await?;
+            println!("Created {}, a random {}.", declared.name, declared.kind);
+        }
+    }
+    Ok(())
+}
+
+/// Says in one line what was found, and no part of the value.
+fn describe(state: &SecretState) -> String {
+    let (name, kind) = (&state.name, state.kind);
+    let found = match &state.outcome {
+        Outcome::Present(present) => {
+            let verdict = if present.ok { "ok" } else { "refused" };
+            match present.fingerprint {
+                Some(fingerprint) => format!("{verdict}, {fingerprint}, {}", present.grade),
+                None => format!("{verdict}, {}", present.grade),
+            }
+        }
+        Outcome::Absent => "absent".to_owned(),
+        Outcome::Failed { kind, .. } => format!("can't be read: {kind}"),
+        _ => "unknown".to_owned(),
+    };
+    format!("{:<22} {:<9} {found}", name.as_str(), kind.as_str())
+}
+
+/// Answers anybody with one word. Names, versions and reasons belong to operators.
+async fn public_health(
+    State(secrets): State<Secrets>,
+) -> (StatusCode, Json<BTreeMap<&'static str, HealthStatus>>) {
+    let status = secrets.health().status;
+    let code = match status {
+        HealthStatus::Failed => StatusCode::SERVICE_UNAVAILABLE,
+        HealthStatus::Ready | HealthStatus::Degraded => StatusCode::OK,
+    };
+    (code, Json(BTreeMap::from([("status", status)])))
+}
+
+struct Args {
+    serve: bool,
+    port: u16,
+}
+
+impl Args {
+    fn parse(mut given: impl Iterator<Item = String>) -> Result<Self> {
+        let mut args = Self {
+            serve: false,
+            port: 8080,
+        };
+        while let Some(arg) = given.next() {
+            match arg.as_str() {
+                "--serve" => args.serve = true,
+                "--port" => {
+                    let port = given.next().and_then(|port| port.parse().ok());
+                    args.port = port.ok_or_else(|| wrong("--port needs a number"))?;
+                }
+                _ => return Err(wrong("an argument is unknown")),
+            }
+        }
+        Ok(args)
+    }
+}
+
+fn wrong(message: &str) -> SecretsError {
+    SecretsError::new(ErrorKind::Config, message).with_help(USAGE)
+}

@@ -1,0 +1,182 @@
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Stdio};
+
+use crate::program::{example, run};
+
+const TOKEN: &str = "pX4v-Tz0qL9e_W2mR7kB1nY6cH3sJ8dF";
+const PASSWORD: &str = "violet-Kayak-19-thunder";
+const KEY: &str = "q3f8YkH0tVnE2rZsX1bLw9cUoJ7mPi4aGd6hQyTe5Rk=";
+const VALUES: [(&str, &str); 3] = [
+    ("database/password", PASSWORD),
+    ("partner/token", TOKEN),
+    ("session/signing-key", KEY),
+];
+
+fn own_files(dir: &Path) -> PathBuf {
+    dir.join("target/strongroom-example/secrets")
+}
+
+fn read_all(secrets: &Path) -> Vec<String> {
+    let read = |(name, _)| fs::read_to_string(secrets.join(name)).unwrap();
+    VALUES.map(read).to_vec()
+}
+
+#[test]
+fn it_creates_what_is_missing_once_and_shows_no_value() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ok, printed) = run(&mut example("boot", dir.path()));
+    assert!(ok, "{printed}");
+    assert!(printed.contains("deployment  development"), "{printed}");
+    assert!(
+        printed.contains("Created session/signing-key, a random key."),
+        "{printed}"
+    );
+    assert_eq!(printed.matches("[REDACTED]").count(), 3, "{printed}");
+
+    let values = read_all(&own_files(dir.path()));
+    let (ok, again) = run(&mut example("boot", dir.path()));
+    assert!(ok, "{again}");
+    assert_eq!(read_all(&own_files(dir.path())), values, "left alone");
+    assert!(!again.contains("Created"), "{again}");
+    for value in &values {
+        assert!(!printed.contains(value.as_str()) && !again.contains(value.as_str()));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn its_files_are_for_their_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let dir = tempfile::tempdir().unwrap();
+    assert!(run(&mut example("boot", dir.path())).0);
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+    let secrets = own_files(dir.path());
+    assert_eq!(mode(&secrets), 0o700);
+    assert_eq!(mode(&secrets.join("database")), 0o700);
+    assert_eq!(mode(&secrets.join("database/password")), 0o600);
+}
+
+#[test]
+fn variables_swap_the_backend_of_the_same_program() {
+    let dir = tempfile::tempdir().unwrap();
+    let mounted = dir.path().join("mounted");
+    for (name, value) in VALUES {
+        let path = mounted.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, value).unwrap();
+    }
+    let mut files = example("boot", dir.path());
+    files
+        .env("STRONGROOM_ENV", "test")
+        .env("STRONGROOM_DIR", &mounted);
+    let mut variables = example("boot", dir.path());
+    variables.env("STRONGROOM_PROVIDER", "env:?prefix=APP_");
+    for (name, value) in VALUES {
+        let name = name.to_uppercase().replace(['/', '-'], "_");
+        variables.env(format!("APP_{name}"), value);
+    }
+    for (mut command, decided) in [
+        (files, "marker class: STRONGROOM_DIR"),
+        (variables, "provider    env:?prefix=APP_"),
+    ] {
+        let (ok, printed) = run(&mut command);
+        assert!(ok && printed.contains(decided), "{printed}");
+        for (_, value) in VALUES {
+            assert!(!printed.contains(value), "{printed}");
+        }
+    }
+    assert!(!own_files(dir.path()).exists());
+}
+
+#[test]
+fn weak_and_missing_secrets_stop_it_with_one_report() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = example("boot", dir.path());
+    command
+        .env("STRONGROOM_PROVIDER", "env:?prefix=APP_")
+        .env("APP_DATABASE_PASSWORD", "changeme");
+    let (ok, printed) = run(&mut command);
+    assert!(!ok, "{printed}");
+    for finding in ["[placeholder]", "partner/token", "session/signing-key"] {
+        assert!(printed.contains(finding), "{printed}");
+    }
+    assert!(!printed.contains("changeme"), "{printed}");
+}
+
+#[test]
+fn production_gets_no_files_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ok, printed) = run(example("boot", dir.path()).env("STRONGROOM_ENV", "production"));
+    assert!(!ok, "{printed}");
+    assert!(printed.contains("set STRONGROOM_PROVIDER"), "{printed}");
+    assert!(!own_files(dir.path()).exists());
+}
+
+/// Kills the service if a test fails while it runs.
+struct Service(Child);
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Service {
+    /// Starts it on a free port; returns where it listens, and what it prints from then on.
+    fn start(dir: &Path) -> (Self, String, BufReader<ChildStdout>) {
+        let mut command = example("boot", dir);
+        command
+            .args(["--serve", "--port", "0"])
+            .stdout(Stdio::piped());
+        let mut service = Self(command.spawn().unwrap());
+        let mut printed = BufReader::new(service.0.stdout.take().unwrap());
+        let mut line = String::new();
+        while printed.read_line(&mut line).unwrap() > 0 {
+            if let Some(rest) = line.strip_prefix("listening on http://") {
+                let address = rest.split(' ').next().unwrap().to_owned();
+                return (service, address, printed);
+            }
+            line.clear();
+        }
+        panic!("it ended without listening");
+    }
+}
+
+fn get(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    response
+}
+
+#[cfg(unix)]
+#[test]
+fn it_serves_one_word_of_health_and_stops_when_told() {
+    use rustix::process::{Pid, Signal, kill_process};
+
+    for signal in [Signal::TERM, Signal::INT] {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut service, address, mut printed) = Service::start(dir.path());
+        assert!(address.starts_with("127.0.0.1:"), "{address}");
+        let response = get(&address, "/health");
+        assert!(response.starts_with("HTTP/1.1 200 OK\r\n"), "{response}");
+        let (_, body) = response.split_once("\r\n\r\n").unwrap();
+        // Files on a disk are no way to run for long, and development says so.
+        let words = [r#"{"status":"ready"}"#, r#"{"status":"degraded"}"#];
+        assert!(words.contains(&body), "{response}");
+        assert!(get(&address, "/").starts_with("HTTP/1.1 404 "));
+
+        kill_process(Pid::from_child(&service.0), signal).unwrap();
+        let mut rest = String::new();
+        printed.read_to_string(&mut rest).unwrap();
+        assert_eq!(rest, "stopped\n");
+        assert!(service.0.wait().unwrap().success());
+    }
+}

@@ -1,0 +1,52 @@
+//! The project's own chores: `cargo xtask CHORE`.
+
+use std::process::ExitCode;
+
+mod bench;
+mod command;
+mod deny;
+mod examples;
+mod rust_code;
+mod sources;
+mod steps;
+mod test;
+mod tree;
+mod workspace;
+
+/// What a chore answers. A failure is one sentence for the person at the terminal.
+type Result<T, E = String> = std::result::Result<T, E>;
+
+const HELP: &str = "\
+The project's own chores.
+
+Usage: cargo xtask CHORE
+
+Chores:
+  test   everything CI runs, in order, up to the first failure
+  bench  runs the benchmarks and writes docs/performance.md
+  help   shows this text
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let outcome = match args.as_slice() {
+        ["test"] => test::run(),
+        ["bench"] => bench::run(),
+        ["help" | "-h" | "--help"] => {
+            print!("{HELP}");
+            Ok(())
+        }
+        _ => {
+            eprint!("{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("xtask: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
