@@ -62,7 +62,8 @@ pub trait Harness: Send + Sync {
     /// Opens a provider on a new store that holds exactly `held`.
     ///
     /// A backend that can be written may use [`fill`]. A read-only one is given its secrets behind
-    /// its back, declared ones where it can list only what is declared.
+    /// its back. One that can't trace what it holds back to names is opened with these names
+    /// declared, and lists them.
     ///
     /// # Errors
     /// Whatever makes opening fail. For a value that the backend can't hold at all,

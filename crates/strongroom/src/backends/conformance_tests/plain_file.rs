@@ -110,19 +110,16 @@ impl Harness for Json {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "comes with the plain-file backend"]
 async fn a_directory_conforms() {
     conformance::assert_conforms(&Directory(tempfile::tempdir().unwrap())).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "comes with the plain-file backend"]
 async fn a_dotenv_file_conforms() {
     conformance::assert_conforms(&Dotenv(tempfile::tempdir().unwrap())).await;
 }
 
 #[tokio::test]
-#[ignore = "comes with the plain-file backend"]
 async fn a_json_file_conforms() {
     conformance::assert_conforms(&Json(tempfile::tempdir().unwrap())).await;
 }

@@ -77,17 +77,17 @@ impl Mapping {
         for secret in declared {
             let source = secret.source.clone().unwrap_or_default();
             let mut target = Target::new(source.name.unwrap_or_else(|| secret.name.clone()));
+            let own = secret.variable.clone().filter(|_| source.id.is_none());
             if let Some(id) = source.id {
                 target = target.with_id(id, source.field);
-            } else if let Some(variable) = &secret.variable {
-                mapping
-                    .declared
-                    .insert(target.name.clone(), variable.clone());
             }
-            let variable = mapping
-                .variable(&target)
-                .map_err(|error| error.with_name(&secret.name))?;
-            mapping.declared.insert(target.name, variable.clone());
+            let variable = own.map_or_else(|| mapping.variable(&target), checked);
+            let variable = variable.map_err(|error| error.with_name(&secret.name))?;
+            let before = mapping.declared.insert(target.name, variable.clone());
+            if before.is_some_and(|before| before != variable) {
+                let message = "another secret of the same `source` has another variable";
+                return Err(Error::new(ErrorKind::Config, message).with_name(&secret.name));
+            }
             take(&mut taken, &variable, &secret.name)?;
             take(
                 &mut taken,
@@ -109,20 +109,7 @@ impl Mapping {
             (None, Some(variable)) => variable.clone(),
             (None, None) => format!("{}{}", self.prefix, target.name.to_variable()),
         };
-        if variable.is_empty() || variable.contains(['=', '\0']) {
-            let message = "the name of a variable can't be empty, and holds no `=` and no NUL";
-            return Err(Error::new(ErrorKind::Config, message));
-        }
-        if is_reserved(&variable) {
-            return Err(Error::new(
-                ErrorKind::Config,
-                format!("variable {variable} is never a secret: it steers programs or strongroom"),
-            )
-            .with_help(
-                "rename the secret, declare its own variable, or give the address a prefix",
-            ));
-        }
-        Ok(variable)
+        checked(variable)
     }
 
     /// Returns the names of what is set: see [`list`](super::Environment).
@@ -158,6 +145,22 @@ impl Mapping {
         let reads = self.variable(&Target::new(name.clone())).ok()?;
         (reads == value_variable).then_some((value_variable, name))
     }
+}
+
+/// Refuses what is no name of a variable, and variables that are never secrets.
+fn checked(variable: String) -> Result<String> {
+    if variable.is_empty() || variable.contains(['=', '\0']) {
+        let message = "the name of a variable can't be empty, and holds no `=` and no NUL";
+        return Err(Error::new(ErrorKind::Config, message));
+    }
+    if is_reserved(&variable) {
+        return Err(Error::new(
+            ErrorKind::Config,
+            format!("variable {variable} is never a secret: it steers programs or strongroom"),
+        )
+        .with_help("rename the secret, declare its own variable, or give the address a prefix"));
+    }
+    Ok(variable)
 }
 
 /// Refuses a variable that two declared names would read.

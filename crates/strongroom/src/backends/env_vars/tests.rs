@@ -124,6 +124,16 @@ fn two_names_on_one_variable_are_refused_at_open() {
             assert!(error.to_string().contains(part), "{part}: {error}");
         }
     }
+    let alias = |name, variable| {
+        let source = DeclaredSource {
+            name: Some(SecretName::from_static("one")),
+            ..DeclaredSource::default()
+        };
+        declared(name).with_source(source).with_variable(variable)
+    };
+    let aliases = [alias("a", "A"), alias("b", "B")];
+    let error = open(connect("env:", Env::empty()).with_declared(aliases)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
     let apart = [
         declared("a/b"),
         declared("a/c"),

@@ -86,6 +86,16 @@ async fn stages_follow_promotion() {
 }
 
 #[tokio::test]
+async fn an_entry_made_again_has_no_past() {
+    let memory = Memory::new().with(NAME.as_str(), "one");
+    memory.delete(&target(), &Expect::Any).await.unwrap();
+    memory.set(NAME.as_str(), Secret::from_text("two"));
+    let previous = Request::from(NAME).with_stage(Stage::Previous);
+    assert_eq!(kind(read(&memory, previous).await), ErrorKind::Absent);
+    assert_eq!(memory.versions(&target()).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn faults_hit_one_call_each_in_order() {
     let memory = Memory::new().with(NAME.as_str(), "one");
     memory.fail_next(Operation::Fetch, Fault::Fail(ErrorKind::Denied));
