@@ -17,6 +17,7 @@ use crate::rails::{GuardRails, Rail};
 
 mod aws;
 mod env_vars;
+mod files;
 mod memory;
 mod plain_file;
 mod sealed_file;

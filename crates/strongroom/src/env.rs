@@ -135,6 +135,16 @@ impl Env {
         &self.mounted_secrets
     }
 
+    /// Reports whether this is a run of continuous integration: `CI` is set, and neither `0` nor
+    /// `false`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Malformed`] if the value of `CI` is not UTF-8.
+    pub(crate) fn is_ci(&self) -> Result<bool> {
+        let value = self.var("CI")?;
+        Ok(value.is_some_and(|value| value != "0" && !value.eq_ignore_ascii_case("false")))
+    }
+
     /// Returns the user's configuration directory: `$XDG_CONFIG_HOME`, else `$HOME/.config`.
     ///
     /// Only absolute paths count, as the XDG base directory specification says.

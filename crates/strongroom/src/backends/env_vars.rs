@@ -6,10 +6,11 @@
 //! the prefix.
 //!
 //! - `APP_DATABASE_PASSWORD_FILE` names a file that holds the value instead; a relative path starts
-//!   in the working directory. Both set is an error. As with every setting, an empty `…_FILE`
+//!   in the working directory, and symbolic links may lead anywhere: the guard rails judge the file
+//!   at their end and its directory. Both set is an error. As with every setting, an empty `…_FILE`
 //!   counts as not set.
 //! - An empty variable is an empty value: it is handed out, and the strength policy refuses it.
-//! - Exactly one final newline of a text file is taken off; a variable is taken as it is.
+//! - Exactly one final newline, LF or CRLF, of a text file is taken off; a variable is taken as it is.
 //! - The environment of a process never changes, so a variable has no version. A file has one.
 
 use std::path::PathBuf;
@@ -19,6 +20,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use zeroize::Zeroizing;
 
+use super::files::guard::Guard;
+use super::files::{read, value};
 use super::{Backend, Connect};
 use crate::env::Env;
 use crate::error::{Error, ErrorKind, Result};
@@ -30,7 +33,6 @@ use crate::rails::GuardRails;
 use crate::secret::{MAX_VALUE_BYTES, Metadata, Provenance, Secret, Version};
 
 mod detect;
-mod file;
 mod mapping;
 
 use mapping::{FILE_SUFFIX, Mapping};
@@ -164,22 +166,30 @@ fn from_variable(variable: &str, value: &[u8], target: &Target) -> Result<Secret
 
 impl InFile {
     fn read(&self, env: &Env, rails: &GuardRails) -> Result<Reply> {
-        let subject = format!("the file that {} names", self.variable);
-        let opened = file::open(&self.path, &subject, &self.name, env, rails);
-        let read = opened.and_then(|file| {
-            if self.known.as_ref() == Some(&file.version) {
-                return Ok(Reply::Unchanged);
-            }
-            let (version, provenance) = (file.version.clone(), file.provenance.clone());
-            let value = file.read(&subject, &self.name, rails)?;
-            let metadata = Metadata::new()
-                .with_name(&self.name)
-                .with_version(version)
-                .with_provenance(provenance);
-            let secret = Secret::from_utf8_or_bytes(value);
-            Ok(Reply::Value(secret.with_metadata(metadata)))
-        });
-        read.map_err(|error| error.with_name(&self.name))
+        let reply = self.reply(env, rails);
+        reply.map_err(|error| error.with_name(&self.name))
+    }
+
+    fn reply(&self, env: &Env, rails: &GuardRails) -> Result<Reply> {
+        // Never the path: a value that was put where its file's path belongs must not be printed.
+        let shown = format!("the file that {} names", self.variable);
+        let Some((dir, mut file)) = read::open_path(&self.path, &shown)? else {
+            // The variable promises a file: a wrong setting, not a secret that nobody set.
+            let message = format!("{shown} does not exist");
+            let help = format!("set {} to the path of the file", self.variable);
+            return Err(Error::new(ErrorKind::Config, message).with_help(help));
+        };
+        let (guard, name) = (Guard::new(env, rails, &dir), Some(&self.name));
+        let provenance = guard.file(&file, &shown, name)?;
+        guard.directory_and_parent(&dir, |_| format!("a directory above {shown}"), name)?;
+        if self.known == Some(read::version(&file.metadata, None)) {
+            return Ok(Reply::Unchanged);
+        }
+        let value = value::read(&mut file, &shown, &self.name, &guard)?;
+        let version = read::version(&file.metadata, None);
+        let metadata = file.describe(&self.name, version, provenance.wipeable());
+        let secret = Secret::from_utf8_or_bytes(value);
+        Ok(Reply::Value(secret.with_metadata(metadata)))
     }
 }
 

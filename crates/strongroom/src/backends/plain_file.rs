@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use tokio::runtime::Handle;
 
+use super::files::failure::failure;
+use super::files::guard::Guard;
 use super::{Backend, Connect};
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::SecretName;
@@ -22,10 +24,7 @@ mod detect;
 mod directory;
 mod document;
 mod dotenv;
-mod guard;
-mod read;
 mod spelling;
-mod write;
 
 #[cfg(test)]
 mod tests;
@@ -33,7 +32,6 @@ mod tests;
 use claims::Claims;
 use directory::Directory;
 use document::{DocumentFile, Format};
-use guard::Guard;
 
 pub(super) const BACKEND: Backend = Backend::new("file", "plain file", |connect| {
     Box::pin(async move {
@@ -55,12 +53,13 @@ fn open(connect: &Connect) -> Result<PlainFile> {
     let path = path(connect)?;
     let store = match format(&connect.url, &path)? {
         None => {
-            let guard = Guard::new(connect, &path);
+            let guard = Guard::new(&connect.env, &connect.rails, &path);
             let claims = Claims::new(&connect.declared, spelling::in_directory);
             Store::Directory(Directory::open(path, guard, claims)?)
         }
         Some(format) => {
-            let guard = Guard::new(connect, path.parent().unwrap_or(&path));
+            let root = path.parent().unwrap_or(&path);
+            let guard = Guard::new(&connect.env, &connect.rails, root);
             let claims = Claims::new(&connect.declared, spelling::in_document);
             Store::Document(DocumentFile::open(&path, format, guard, claims)?)
         }
@@ -87,7 +86,7 @@ fn path(connect: &Connect) -> Result<PathBuf> {
         return Err(wrong("the address of a plain file names no path"));
     }
     let path = connect.resolve(connect.url.path());
-    std::path::absolute(&path).map_err(|error| read::failure("resolve", &path, error))
+    std::path::absolute(&path).map_err(|error| failure("resolve", &path.display(), error))
 }
 
 /// Decides between a directory (`None`) and a document, and the document's format.
@@ -100,7 +99,7 @@ fn format(url: &ProviderUrl, path: &Path) -> Result<Option<Format>> {
         std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => {
             missing("does not exist: there is no such directory or file")
         }
-        _ => read::failure("look at", path, error),
+        _ => failure("look at", &path.display(), error),
     })?;
     let wanted = url.query("format").map(|word| match word {
         "directory" => Ok(None),

@@ -1,12 +1,14 @@
 //! Names at their limits, their spellings, their fields.
 
+use std::sync::Arc;
+
 use super::check::{
-    A, Verdict, ensure, fail, holds, is_absent, read, same, skip, text, two, value_of,
+    A, Stop, Verdict, ensure, fail, holds, is_absent, read, same, skip, text, two, value_of,
 };
 use super::{Case, Harness};
 use crate::error::ErrorKind;
 use crate::name::SecretName;
-use crate::provider::Request;
+use crate::provider::{Request, SecretProvider};
 
 pub(super) const CASES: &[Case] = &[
     Case::new("a value carries the name it was asked by", |h| {
@@ -43,20 +45,7 @@ async fn long_names(harness: &dyn Harness) -> Verdict {
         SecretName::from_static("Mixed-Case/with.dots/and_more-9"),
         SecretName::from_static("0/-/_"),
     ];
-    let held = names.map(|name| {
-        let value = text(&format!("value of {name}"));
-        (name, value)
-    });
-    let provider = harness.open(&held).await?;
-    for (name, value) in &held {
-        holds(
-            &*provider,
-            name,
-            value.expose_bytes(),
-            "a name at the limits",
-        )
-        .await?;
-    }
+    let provider = holding(harness, names, "a name at the limits").await?;
     is_absent(&*provider, &absent, "a name of 256 bytes that is not there").await?;
     let one_segment = SecretName::parse("y".repeat(crate::MAX_NAME_BYTES))?;
     is_absent(
@@ -72,26 +61,31 @@ async fn spellings(harness: &dyn Harness) -> Verdict {
         return skip("the backend maps such names to one place");
     }
     let names = ["a/b", "A/b", "a.b", "a_b", "a-b", "a/b/c"].map(SecretName::from_static);
-    let held = names.map(|name| {
-        let value = text(&format!("value of {name}"));
-        (name, value)
-    });
-    let provider = harness.open(&held).await?;
-    for (name, value) in &held {
-        holds(
-            &*provider,
-            name,
-            value.expose_bytes(),
-            "a name by its own spelling",
-        )
-        .await?;
-    }
+    let provider = holding(harness, names, "a name by its own spelling").await?;
     is_absent(
         &*provider,
         &SecretName::from_static("a"),
         "the parent of a name",
     )
     .await
+}
+
+/// Opens a provider that holds a value of its own under each name, and finds each.
+async fn holding(
+    harness: &dyn Harness,
+    names: impl IntoIterator<Item = SecretName>,
+    what: &str,
+) -> std::result::Result<Arc<dyn SecretProvider>, Stop> {
+    let held = names.into_iter().map(|name| {
+        let value = text(&format!("value of {name}"));
+        (name, value)
+    });
+    let held: Vec<_> = held.collect();
+    let provider = harness.open(&held).await?;
+    for (name, value) in &held {
+        holds(&*provider, name, value.expose_bytes(), what).await?;
+    }
+    Ok(provider)
 }
 
 async fn documents(harness: &dyn Harness) -> Verdict {

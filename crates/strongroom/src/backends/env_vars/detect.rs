@@ -36,7 +36,7 @@ fn platform(env: &Env) -> Probe {
 }
 
 fn fallback(env: &Env, deployment: Deployment) -> Result<Probe> {
-    let is_ci = matches!(env.var("CI")?, Some(value) if value != "0" && !value.eq_ignore_ascii_case("false"));
+    let is_ci = env.is_ci()?;
     let detail = match deployment {
         Deployment::Development | Deployment::Test => format!("the deployment is {deployment}"),
         _ if is_ci => "CI is set".to_owned(),

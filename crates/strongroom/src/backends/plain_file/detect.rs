@@ -93,10 +93,7 @@ fn dotenv(env: &Env, deployment: Deployment) -> Result<Probe> {
     if !env.working_dir().join(DOTENV).is_file() {
         return nothing("no such file");
     }
-    let ci = env
-        .var("CI")?
-        .is_some_and(|value| value != "0" && !value.eq_ignore_ascii_case("false"));
-    if !ci && deployment.is_strict() {
+    if !env.is_ci()? && deployment.is_strict() {
         return nothing(
             "it is there, but counts only where development, test or CI is declared: \
              set STRONGROOM_ENV=development for it to count",

@@ -1,10 +1,11 @@
 //! Directory mode: one file for each secret.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::claims::Claims;
-use super::guard::Guard;
-use super::read;
+use crate::backends::files::failure::failure;
+use crate::backends::files::guard::{Guard, the_directory};
+use crate::backends::files::{is_kubernetes_volume, read};
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::SecretName;
 use crate::provider::{Reply, Request, Target};
@@ -32,7 +33,7 @@ impl Directory {
     /// Opens the directory, and refuses declared names that would share a file.
     pub(super) fn open(path: PathBuf, guard: Guard, claims: Claims) -> Result<Self> {
         let directory = Self {
-            mounted: is_mounted(&path),
+            mounted: is_kubernetes_volume(&path),
             path,
             guard,
             claims,
@@ -59,12 +60,16 @@ impl Directory {
             Ok(opened)
         });
         match opened {
-            Ok(opened) => self.guard.root(&self.path, &opened.into_std())?,
+            Ok(opened) => {
+                let shown = the_directory(&self.path);
+                self.guard.root(&shown, &opened.into_std())?;
+            }
             // A directory that may be searched but not listed still serves every name.
             Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {}
-            Err(error) => return Err(read::failure("list", &self.path, error)),
+            Err(error) => return Err(failure("list", &self.path.display(), error)),
         }
-        self.guard.directory_and_parent(&self.path)
+        self.guard
+            .directory_and_parent(&self.path, the_directory, None)
     }
 
     pub(super) fn is_writable(&self) -> bool {
@@ -121,9 +126,4 @@ impl Directory {
             format!("{} was replaced again and again", self.path.display()),
         )
     }
-}
-
-/// A mount of Kubernetes is replaced as a whole, from outside only.
-fn is_mounted(path: &Path) -> bool {
-    path.join(batch::GENERATION).is_symlink()
 }

@@ -6,14 +6,16 @@ use std::path::{Path, PathBuf};
 use cap_std::fs::Dir;
 
 use super::claims::Claims;
-use super::guard::Guard;
-use super::read::{self, Opened};
 use super::spelling;
 use super::{absent, stages};
+use crate::backends::files::failure::gone;
+use crate::backends::files::guard::{Guard, the_directory};
+use crate::backends::files::read::{self, Opened};
+use crate::backends::files::value;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::SecretName;
 use crate::provider::{Reply, Request, Stage, Target};
-use crate::secret::{MAX_VALUE_BYTES, Metadata, Provenance, Secret};
+use crate::secret::{Provenance, Secret};
 
 mod change;
 mod content;
@@ -30,19 +32,6 @@ pub(super) use format::Format;
 
 /// The most bytes a document may have.
 pub(super) const MAX_DOCUMENT_BYTES: usize = 8 * 1024 * 1024;
-
-/// Refuses a value that is larger than any secret may be.
-pub(super) fn check_size(value: &[u8], shown: &Path) -> Result<()> {
-    if value.len() > MAX_VALUE_BYTES {
-        let message = format!(
-            "the value in {} has {} bytes; {MAX_VALUE_BYTES} are the most",
-            shown.display(),
-            value.len()
-        );
-        return Err(Error::new(ErrorKind::Malformed, message));
-    }
-    Ok(())
-}
 
 /// A file that holds all secrets.
 #[derive(Debug)]
@@ -82,7 +71,9 @@ impl DocumentFile {
             guard,
             claims,
         };
-        document.guard.directory_and_parent(dir)?;
+        document
+            .guard
+            .directory_and_parent(dir, the_directory, None)?;
         let snapshot = document.snapshot(&document.root()?)?;
         for target in document.claims.targets() {
             document
@@ -130,14 +121,9 @@ impl DocumentFile {
         let way: Vec<_> = way.iter().map(String::as_str).collect();
         let value = snapshot.content.value(&way);
         let value = value.map_err(|fault| fault.in_file(&self.path()))?;
-        check_size(&value, &self.path())?;
-        let mut metadata = Metadata::new()
-            .with_name(&target.name)
-            .with_version(version)
-            .with_provenance(snapshot.provenance.clone());
-        if let Some(created) = snapshot.file.created() {
-            metadata = metadata.with_created(created);
-        }
+        value::check_size(&value, &self.path().display())?;
+        let provenance = snapshot.provenance.clone();
+        let metadata = snapshot.file.describe(&target.name, version, provenance);
         let secret = Secret::from_utf8_or_bytes(value);
         Ok(Reply::Value(secret.with_metadata(metadata)))
     }
@@ -182,11 +168,12 @@ impl DocumentFile {
 
     fn snapshot(&self, root: &Dir) -> Result<Snapshot> {
         let path = self.path();
-        let Some(mut file) = read::open(root, Path::new(&self.name), &path)? else {
-            return Err(read::gone(&path));
+        let shown = path.display();
+        let Some(mut file) = read::open(root, Path::new(&self.name), &shown)? else {
+            return Err(gone(&shown));
         };
-        let graded = self.guard.file(&file.file, &file.metadata, &path, None)?;
-        let text = file.read(MAX_DOCUMENT_BYTES, &path)?;
+        let graded = self.guard.file(&file, &shown, None)?;
+        let text = file.read(MAX_DOCUMENT_BYTES, &shown)?;
         let content = Content::parse(self.format, text).map_err(|fault| fault.in_file(&path))?;
         // The parsers of TOML and YAML make copies of their own.
         let provenance = match self.format {

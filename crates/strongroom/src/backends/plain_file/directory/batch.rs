@@ -9,14 +9,14 @@ use cap_std::fs::{Dir, MetadataExt as _};
 
 use super::super::document::MAX_DOCUMENT_BYTES;
 use super::super::document::json::Tree;
-use super::super::read::{self, Opened};
 use super::Directory;
+use crate::backends::files::GENERATION;
+use crate::backends::files::failure::{failure, is_absence};
+use crate::backends::files::guard::the_directory;
+use crate::backends::files::read::{self, Opened};
 use crate::error::{Error, Result};
 use crate::name::SecretName;
 use crate::secret::Provenance;
-
-/// Kubernetes' link to the directory that holds the current generation.
-pub(super) const GENERATION: &str = "..data";
 
 /// A directory as this batch sees it: `path` beneath `base`.
 #[derive(Debug, Clone)]
@@ -104,7 +104,8 @@ impl<'a> Batch<'a> {
             && metadata.is_dir()
         {
             let guard = &self.directory.guard;
-            guard.directory(metadata.mode(), &self.shown(shown))?;
+            let shown = the_directory(&self.shown(shown));
+            guard.directory(metadata.mode(), &shown, None)?;
         }
         let path = folder.path.join(GENERATION);
         let Ok(target) = folder.base.read_link_contents(&path) else {
@@ -121,10 +122,10 @@ impl<'a> Batch<'a> {
         let base = match opened {
             Ok(base) => Rc::new(base),
             // The names beneath are then absent, and the batch starts again if it was a swap.
-            Err(error) if read::is_absence(&error) => return Ok(folder),
+            Err(error) if is_absence(&error) => return Ok(folder),
             Err(error) => {
                 let shown = self.shown(shown).join(GENERATION);
-                return Err(read::failure("open", &shown, error));
+                return Err(failure("open", &shown.display(), error));
             }
         };
         Ok(Folder {
@@ -137,7 +138,11 @@ impl<'a> Batch<'a> {
     pub(super) fn open_file(&mut self, path: &str) -> Result<Option<(Folder, Opened)>> {
         let (parent, name) = split(path);
         let folder = self.folder(parent)?;
-        let opened = read::open(&folder.base, &folder.path.join(name), &self.shown(path))?;
+        let opened = read::open(
+            &folder.base,
+            &folder.path.join(name),
+            &self.shown(path).display(),
+        )?;
         Ok(opened.map(|opened| (folder, opened)))
     }
 
@@ -155,8 +160,8 @@ impl<'a> Batch<'a> {
             None => None,
             Some((_, mut file)) => {
                 let guard = &self.directory.guard;
-                let provenance = guard.file(&file.file, &file.metadata, &shown, Some(name))?;
-                let text = file.read(MAX_DOCUMENT_BYTES, &shown)?;
+                let provenance = guard.file(&file, &shown.display(), Some(name))?;
+                let text = file.read(MAX_DOCUMENT_BYTES, &shown.display())?;
                 let tree = Tree::parse(text).map_err(|fault| fault.in_file(&shown))?;
                 Some(Rc::new(Document {
                     tree,
@@ -180,5 +185,5 @@ pub(super) fn io_failure<'a>(
     doing: &'a str,
     shown: &'a Path,
 ) -> impl Fn(io::Error) -> Error + use<'a> {
-    move |error| read::failure(doing, shown, error)
+    move |error| failure(doing, &shown.display(), error)
 }

@@ -3,24 +3,24 @@
 use std::path::Path;
 
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _};
-use zeroize::Zeroizing;
 
 use super::super::check_expected;
-use super::super::document::{check_size, json};
-use super::super::read;
+use super::super::document::json;
 use super::super::spelling;
-use super::super::write::{self, Lock};
+use super::Directory;
 use super::batch::{Batch, io_failure, split};
 use super::lookup::{Content, Located, missing};
-use super::{Directory, is_mounted};
+use crate::backends::files::failure::{failure, is_absence, lock_failure};
+use crate::backends::files::write::{self, Lock};
+use crate::backends::files::{is_kubernetes_volume, read, value};
 use crate::error::{Error, ErrorKind, Result};
 use crate::provider::{Expect, Put, Target};
-use crate::secret::{Secret, Version};
+use crate::secret::Version;
 
 impl Directory {
     /// Writes one secret: over the file that holds it, or as a new nested file.
     pub(in super::super) fn put(&self, put: &Put) -> Result<Version> {
-        check_size(put.value.expose_bytes(), &self.path)?;
+        value::check_size(put.value.expose_bytes(), &self.path.display())?;
         self.check()?;
         let root = read::open_root(&self.path)?;
         let _lock = self.lock(&root)?;
@@ -36,7 +36,7 @@ impl Directory {
             None => new_place(&put.target)?,
         };
         let content = match &field {
-            None => file_content(&put.value),
+            None => value::content(put.value.expose_bytes()),
             Some(field) => {
                 let document = batch.document(&path, &put.target.name)?;
                 let tree = document.as_ref().map(|document| &document.tree);
@@ -79,10 +79,10 @@ impl Directory {
     }
 
     fn lock(&self, root: &Dir) -> Result<Lock> {
-        if is_mounted(&self.path) {
+        if is_kubernetes_volume(&self.path) {
             return Err(read_only(&self.path));
         }
-        write::lock(root).map_err(|error| read::lock_failure(&self.path, error))
+        write::lock(root).map_err(|error| lock_failure(&self.path.display(), error))
     }
 
     fn write(
@@ -95,7 +95,7 @@ impl Directory {
         let shown = self.path.join(path);
         let (_, name) = split(path);
         let dir = self.parent(batch, root, path)?;
-        let old = read::open(&dir, Path::new(name), &shown)?;
+        let old = read::open(&dir, Path::new(name), &shown.display())?;
         let old = old.as_ref().map(|old| &old.metadata);
         let written = write::replace(&dir, name, content, old);
         let metadata = written.map_err(io_failure("write", &shown))?;
@@ -122,7 +122,7 @@ impl Directory {
         let dir = dir.map_err(io_failure("open", &shown))?;
         match dir.symlink_metadata(name) {
             Ok(metadata) if metadata.is_symlink() => Err(read_only(&shown)),
-            Err(error) if !read::is_absence(&error) => Err(read::failure("look at", &shown, error)),
+            Err(error) if !is_absence(&error) => Err(failure("look at", &shown.display(), error)),
             _ => Ok(dir),
         }
     }
@@ -134,16 +134,6 @@ fn new_place(target: &Target) -> Result<(String, Option<String>)> {
     place
         .map(|place| (place.path, place.field))
         .ok_or_else(|| Error::new(ErrorKind::Unsupported, "the name has no file"))
-}
-
-/// The value as a file holds it: where reading would take a newline away, one more is written.
-fn file_content(value: &Secret) -> Zeroizing<Vec<u8>> {
-    let value = value.expose_bytes();
-    let newline = value.ends_with(b"\n") && std::str::from_utf8(value).is_ok();
-    let mut content = Vec::with_capacity(value.len().saturating_add(usize::from(newline)));
-    content.extend_from_slice(value);
-    content.extend(newline.then_some(b'\n'));
-    Zeroizing::new(content)
 }
 
 fn read_only(path: &Path) -> Error {
@@ -171,5 +161,5 @@ fn beneath_a_file(path: &Path, error: std::io::Error) -> Error {
         )
         .with_help("a file can't hold further secrets; rename one of the two");
     }
-    read::failure("create the directory of", path, error)
+    failure("create the directory of", &path.display(), error)
 }

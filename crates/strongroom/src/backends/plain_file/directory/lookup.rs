@@ -3,18 +3,15 @@
 use std::path::Path;
 use std::rc::Rc;
 
-use zeroize::Zeroizing;
-
-use super::super::document;
-use super::super::read::{self, Opened};
 use super::super::spelling::{self, FileSpelling};
 use super::super::{absent, stages};
 use super::batch::{Batch, Document, Folder, split};
-use crate::error::{Error, ErrorKind, Result};
+use crate::backends::files::read::{self, Opened};
+use crate::backends::files::value;
+use crate::error::{Error, Result};
 use crate::name::SecretName;
 use crate::provider::{Reply, Request, Stage, Target};
-use crate::report::Finding;
-use crate::secret::{MAX_VALUE_BYTES, Metadata, Secret, Version};
+use crate::secret::{Secret, Version};
 
 /// Where a secret was found.
 pub(super) struct Located {
@@ -117,66 +114,31 @@ impl Batch<'_> {
         let Some(mut located) = self.locate(target)? else {
             return Err(missing(&self.directory.path, target));
         };
-        let shown = self.shown(&located.spelling.path);
+        let path = self.shown(&located.spelling.path);
+        let shown = path.display();
+        let guard = &self.directory.guard;
         let provenance = match &located.content {
             Content::Field(document) => document.provenance.clone(),
-            Content::File(file) => {
-                let guard = &self.directory.guard;
-                guard.file(&file.file, &file.metadata, &shown, Some(&target.name))?
-            }
+            Content::File(file) => guard.file(file, &shown, Some(&target.name))?,
         };
         if request.known.as_ref() == Some(&located.version()) {
             return Ok(Reply::Unchanged);
         }
         let value = match (&mut located.content, &located.spelling.field) {
-            (Content::File(file), _) => self.value(file, &shown, &target.name)?,
+            (Content::File(file), _) => value::read(file, &shown, &target.name, guard)?,
             (Content::Field(document), Some(field)) => {
                 let value = document.tree.value(&[field.as_str()]);
-                value.map_err(|fault| fault.in_file(&shown))?
+                let value = value.map_err(|fault| fault.in_file(&path))?;
+                value::check_size(&value, &shown)?;
+                value
             }
             (Content::Field(_), None) => return Err(missing(&self.directory.path, target)),
         };
-        document::check_size(&value, &shown)?;
-        let mut metadata = Metadata::new()
-            .with_name(&target.name)
-            .with_version(located.version())
-            .with_provenance(provenance.wipeable());
-        if let Some(created) = located.file().created() {
-            metadata = metadata.with_created(created);
-        }
+        let (file, version) = (located.file(), located.version());
+        let metadata = file.describe(&target.name, version, provenance.wipeable());
         Ok(Reply::Value(
             Secret::from_utf8_or_bytes(value).with_metadata(metadata),
         ))
-    }
-
-    /// Reads a value, less the newline that editors and `echo` put at the end of a text.
-    fn value(
-        &self,
-        file: &mut Opened,
-        shown: &Path,
-        name: &SecretName,
-    ) -> Result<Zeroizing<Vec<u8>>> {
-        // The newline, of one byte or two, is not part of the value.
-        let limit = MAX_VALUE_BYTES.saturating_add(2);
-        let mut value = file
-            .read(limit, shown)
-            .map_err(|error| match error.kind() {
-                ErrorKind::Malformed => read::too_large(shown, MAX_VALUE_BYTES),
-                _ => error,
-            })?;
-        if std::str::from_utf8(&value).is_ok()
-            && let Some(text) = value.strip_suffix(b"\n")
-        {
-            let length = text.strip_suffix(b"\r").unwrap_or(text).len();
-            value.truncate(length);
-            if value.ends_with(b"\n") {
-                let message = format!("{} ends in more than one newline", shown.display());
-                let help = "only the last is taken away; take the others out of the file";
-                let finding = Finding::warning(Some(name), "trailing-newline", message, help);
-                self.directory.guard.say(finding);
-            }
-        }
-        Ok(value)
     }
 }
 

@@ -5,10 +5,12 @@ use std::path::Path;
 use cap_std::fs::Dir;
 
 use super::super::dotenv::Dotenv;
-use super::super::read::{self, Opened};
-use super::super::{check_expected, spelling, write};
+use super::super::{check_expected, spelling};
 use super::content::Content;
-use super::{DocumentFile, Format, MAX_DOCUMENT_BYTES, check_size};
+use super::{DocumentFile, Format, MAX_DOCUMENT_BYTES};
+use crate::backends::files::failure::{failure, lock_failure, too_large};
+use crate::backends::files::read::{self, Opened};
+use crate::backends::files::{value, write};
 use crate::error::{Error, ErrorKind, Result};
 use crate::provider::{Expect, Put, Target};
 use crate::secret::Version;
@@ -20,7 +22,7 @@ impl DocumentFile {
 
     /// Writes one variable of a dotenv document; everything else keeps its bytes.
     pub(in super::super) fn put(&self, put: &Put) -> Result<Version> {
-        check_size(put.value.expose_bytes(), &self.path())?;
+        value::check_size(put.value.expose_bytes(), &self.path().display())?;
         let Ok(value) = std::str::from_utf8(put.value.expose_bytes()) else {
             return Err(binary(&self.path()));
         };
@@ -67,7 +69,7 @@ impl DocumentFile {
             return Err(Error::new(ErrorKind::Unsupported, message)
                 .with_help("name the file that it leads to"));
         }
-        let lock = write::lock(&dir).map_err(|error| read::lock_failure(&self.dir, error))?;
+        let lock = write::lock(&dir).map_err(|error| lock_failure(&self.dir.display(), error))?;
         Ok((dir, lock))
     }
 
@@ -87,11 +89,11 @@ impl DocumentFile {
     fn write(&self, dir: &Dir, dotenv: &Dotenv, old: &Opened) -> Result<Version> {
         let text = dotenv.text();
         if text.len() > MAX_DOCUMENT_BYTES {
-            return Err(read::too_large(&self.path(), MAX_DOCUMENT_BYTES));
+            return Err(too_large(&self.path().display(), MAX_DOCUMENT_BYTES));
         }
         write::replace(dir, &self.name, text, Some(&old.metadata))
             .map(|metadata| read::version(&metadata, None))
-            .map_err(|error| read::failure("write", &self.path(), error))
+            .map_err(|error| failure("write", &self.path().display(), error))
     }
 }
 

@@ -1,6 +1,9 @@
-//! Directory mode.
+//! Directory mode: where a secret is found, what is read, what is listed.
 
 use super::*;
+
+mod kubernetes;
+mod writing;
 
 #[tokio::test]
 async fn every_spelling_is_found() {
@@ -297,109 +300,6 @@ async fn versions_tell_whether_a_file_changed() {
 }
 
 #[tokio::test]
-async fn puts_keep_the_form_that_is_there() {
-    for (file, name) in [
-        ("database.password", "database/password"),
-        ("DATABASE_PASSWORD", "database/password"),
-        ("database_password", "database#password"),
-    ] {
-        let dir = dir();
-        let path = write(dir.path(), file, "old");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-        let provider = open_at(dir.path()).await;
-        put(&provider, name, "new").await.unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
-        let mode = fs::metadata(&path).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
-        assert_eq!(list(&provider).await, [file]);
-    }
-}
-
-#[tokio::test]
-async fn puts_new_secrets_as_nested_files_and_deletes_them() {
-    let dir = dir();
-    let provider = open_at(dir.path()).await;
-    assert!(provider.describe().writable);
-    for value in ["v", "", "two\nlines\n", "\n", "crlf\r\n", "cr\r", "ä"] {
-        put(&provider, "a/b/c", value).await.unwrap();
-        assert_eq!(text(&provider, "a/b/c").await, value);
-    }
-    let bytes = Secret::from_bytes(b"\xff\n".to_vec());
-    provider.put(&Put::new(target("raw"), bytes)).await.unwrap();
-    assert_eq!(
-        fetch(&provider, "raw").await.unwrap().expose_bytes(),
-        b"\xff\n"
-    );
-    let mode = |path: &str| {
-        fs::metadata(dir.path().join(path))
-            .unwrap()
-            .permissions()
-            .mode()
-    };
-    assert_eq!(mode("a/b/c") & 0o777, 0o600);
-    assert_eq!(mode("a/b") & 0o777, 0o700);
-    put(&provider, "db#user", "u").await.unwrap();
-    put(&provider, "db#pass", "p\"").await.unwrap();
-    put(&provider, "db#user", "u2").await.unwrap();
-    assert_eq!(text(&provider, "db#user").await, "u2");
-    assert_eq!(text(&provider, "db#pass").await, "p\"");
-    assert_eq!(list(&provider).await, ["a/b/c", "db", "raw"]);
-    assert_eq!(provider.list("a/").await.unwrap(), [name("a/b/c")]);
-    let error = put(&provider, "raw/below", "x").await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unsupported);
-
-    for gone in ["a/b/c", "db#user", "db#pass", "raw"] {
-        provider.delete(&target(gone), &Expect::Any).await.unwrap();
-        assert_eq!(refused(&provider, gone).await.kind(), ErrorKind::Absent);
-        let error = provider
-            .delete(&target(gone), &Expect::Any)
-            .await
-            .unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Absent);
-    }
-    let left: Vec<_> = fs::read_dir(dir.path()).unwrap().flatten().collect();
-    assert_eq!(left.len(), 1, "only the lock file: {left:?}");
-}
-
-#[tokio::test]
-async fn writes_expect_what_is_there() {
-    let dir = dir();
-    let provider = open_at(dir.path()).await;
-    let write = async |value: &str, expect: Expect| {
-        let put = Put::new(target("a/b"), Secret::from_text(value)).with_expect(expect);
-        provider.put(&put).await.map_err(|error| error.kind())
-    };
-    let conflict = Err(ErrorKind::Conflict);
-    let other = Version::new("other");
-    assert_eq!(write("1", Expect::Version(other.clone())).await, conflict);
-    let first = write("1", Expect::Absent).await.unwrap().unwrap();
-    assert_eq!(write("2", Expect::Absent).await, conflict);
-    let second = write("2", Expect::Version(first.clone()))
-        .await
-        .unwrap()
-        .unwrap();
-    assert_eq!(write("3", Expect::Version(first.clone())).await, conflict);
-    assert_eq!(text(&provider, "a/b").await, "2");
-    let delete = async |expect| {
-        let deleted = provider.delete(&target("a/b"), &expect).await;
-        deleted.map_err(|error| error.kind())
-    };
-    assert_eq!(
-        delete(Expect::Version(first)).await,
-        Err(ErrorKind::Conflict)
-    );
-    assert_eq!(delete(Expect::Absent).await, Err(ErrorKind::Conflict));
-    assert_eq!(delete(Expect::Version(second)).await, Ok(()));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_writers_at_once_lose_nothing() {
-    let dir = dir();
-    two_writers_lose_nothing(dir.path()).await;
-    assert_eq!(list(&open_at(dir.path()).await).await, ["counter"]);
-}
-
-#[tokio::test]
 async fn leftovers_and_hidden_entries_are_no_secrets() {
     let dir = dir();
     write(dir.path(), ".strongroom-0011223344556677.tmp", CANARY);
@@ -411,33 +311,6 @@ async fn leftovers_and_hidden_entries_are_no_secrets() {
     assert_eq!(list(&provider).await, ["token"]);
     put(&provider, "token", "w").await.unwrap();
     assert_eq!(text(&provider, "token").await, "w");
-}
-
-#[tokio::test]
-async fn a_lock_that_is_no_file_is_refused_at_once() {
-    let dir = dir();
-    let lock = dir.path().join(".strongroom.lock");
-    let provider = open_at(dir.path()).await;
-    make_fifo(&lock);
-    let wrote = tokio::time::timeout(Duration::from_secs(20), put(&provider, "token", "v"));
-    let error = wrote.await.expect("it must not hang").unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Malformed);
-    fs::remove_file(&lock).unwrap();
-    let victim = write(dir.path(), "victim", "kept");
-    symlink(&victim, &lock).unwrap();
-    put(&provider, "token", "v").await.unwrap_err();
-    assert_eq!(fs::read_to_string(victim).unwrap(), "kept");
-}
-
-#[tokio::test]
-async fn a_failed_write_leaves_nothing_behind() {
-    let dir = dir();
-    fs::create_dir(dir.path().join("token")).unwrap();
-    let root = read::open_root(dir.path()).unwrap();
-    // A directory can't be replaced by a file.
-    write::replace(&root, "token", CANARY.as_bytes(), None).unwrap_err();
-    let left: Vec<_> = fs::read_dir(dir.path()).unwrap().flatten().collect();
-    assert_eq!(left.len(), 1, "{left:?}");
 }
 
 #[tokio::test]
@@ -505,119 +378,4 @@ async fn health_follows_the_directory() {
     assert_eq!(error.kind(), ErrorKind::Transient);
     let error = refused(&provider, "token").await;
     assert_eq!(error.kind(), ErrorKind::Transient);
-}
-
-/// One generation of a Kubernetes mount, swapped in as the kubelet does it.
-fn swap(root: &Path, generation: u32) {
-    let name = format!("..gen_{generation}");
-    for key in ["user", "pass", "nested/key"] {
-        write(&root.join(&name), key, generation.to_string());
-    }
-    let data = root.join("..data");
-    let old = fs::read_link(&data).ok();
-    symlink(&name, root.join("..data_tmp")).unwrap();
-    fs::rename(root.join("..data_tmp"), &data).unwrap();
-    if let Some(old) = old {
-        fs::remove_dir_all(root.join(old)).unwrap();
-    }
-}
-
-fn kubernetes(root: &Path) {
-    swap(root, 0);
-    for key in ["user", "pass", "nested"] {
-        symlink(Path::new("..data").join(key), root.join(key)).unwrap();
-    }
-}
-
-async fn generations_never_mix(root: &Path, mount: PathBuf, names: [&str; 3]) {
-    let provider = open_at(root).await;
-    let done = Arc::new(AtomicBool::new(false));
-    let swapper = {
-        let done = Arc::clone(&done);
-        std::thread::spawn(move || {
-            for generation in 1..=300 {
-                swap(&mount, generation);
-                std::thread::sleep(Duration::from_micros(500));
-            }
-            done.store(true, Ordering::Release);
-        })
-    };
-    let wanted = names.map(|text| Request::from(name(text)));
-    let mut seen = std::collections::BTreeSet::new();
-    loop {
-        let last = done.load(Ordering::Acquire);
-        let replies = provider.fetch(&wanted).await;
-        let mut values = replies.into_iter().map(|reply| match reply.unwrap() {
-            Reply::Value(secret) => secret.expose_str().unwrap().to_owned(),
-            Reply::Unchanged => unreachable!(),
-        });
-        let first = values.next().unwrap();
-        assert!(
-            values.all(|value| value == first),
-            "two generations in one batch"
-        );
-        seen.insert(first);
-        if last {
-            break;
-        }
-    }
-    swapper.join().unwrap();
-    assert!(seen.contains("300") && seen.len() > 1, "{seen:?}");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn kubernetes_generations_never_mix() {
-    let dir = dir();
-    kubernetes(dir.path());
-    let mount = dir.path().to_owned();
-    generations_never_mix(dir.path(), mount, ["user", "pass", "nested/key"]).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nor_do_those_of_a_mount_below_the_root() {
-    let dir = dir();
-    let mount = dir.path().join("db");
-    fs::create_dir(&mount).unwrap();
-    kubernetes(&mount);
-    generations_never_mix(dir.path(), mount, ["db/user", "db/pass", "db/nested/key"]).await;
-}
-
-#[tokio::test]
-async fn a_kubernetes_mount_is_read_only_and_listed_by_its_keys() {
-    let dir = dir();
-    kubernetes(dir.path());
-    let provider = open_at(dir.path()).await;
-    assert!(!provider.describe().writable);
-    assert_eq!(list(&provider).await, ["nested/key", "pass", "user"]);
-    for error in [
-        put(&provider, "user", "x").await.unwrap_err(),
-        put(&provider, "new", "x").await.unwrap_err(),
-        provider
-            .delete(&target("user"), &Expect::Any)
-            .await
-            .unwrap_err(),
-    ] {
-        assert_eq!(error.kind(), ErrorKind::Unsupported);
-        assert!(error.help().is_some());
-    }
-    let secret = fetch(&provider, "user").await.unwrap();
-    let version = secret.metadata().version().unwrap().to_string();
-    assert!(version.starts_with("..gen_0/"), "{version}");
-    assert_eq!(
-        fs::read_dir(dir.path()).unwrap().count(),
-        5,
-        "no lock file in a mount"
-    );
-    // The same below a directory that can be written, and for a single link.
-    let outer = self::dir();
-    fs::create_dir(outer.path().join("db")).unwrap();
-    kubernetes(&outer.path().join("db"));
-    write(outer.path(), "real", "v");
-    symlink("real", outer.path().join("link")).unwrap();
-    let provider = open_at(outer.path()).await;
-    for name in ["db/user", "db/new", "link"] {
-        let error = put(&provider, name, "x").await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Unsupported, "{name}");
-    }
-    assert_eq!(text(&provider, "real").await, "v");
 }

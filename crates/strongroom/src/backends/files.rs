@@ -1,0 +1,21 @@
+//! Files that hold secrets, whichever backend they belong to: opened without hanging or being led
+//! astray, judged by the guard rails, read and replaced as a whole.
+//!
+//! What errors and findings call a file, its caller says: not every path may be shown.
+
+use std::path::Path;
+
+pub(super) mod failure;
+pub(super) mod guard;
+pub(super) mod read;
+pub(super) mod value;
+pub(super) mod write;
+
+/// Kubernetes' link to the directory that holds the current generation of a volume.
+pub(super) const GENERATION: &str = "..data";
+
+/// Reports whether a directory is a volume of Kubernetes, which is replaced as a whole, from
+/// outside only.
+pub(super) fn is_kubernetes_volume(dir: &Path) -> bool {
+    dir.join(GENERATION).is_symlink()
+}
