@@ -1,5 +1,11 @@
 //! The examples, run as a user runs them.
 
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests fail as tests do"
+)]
+
 mod axum_figment;
 mod bearer;
 mod boot;
