@@ -9,6 +9,8 @@
 mod axum_figment;
 mod bearer;
 mod boot;
+#[cfg(unix)]
+mod boot_serve;
 mod custom_provider;
 mod database_pool;
 mod program;
