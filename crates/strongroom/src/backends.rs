@@ -199,6 +199,10 @@ pub enum Class {
 }
 
 impl Class {
+    /// Every class, strongest first.
+    pub const ALL: &'static [Class] =
+        &[Self::Explicit, Self::Marker, Self::Platform, Self::Fallback];
+
     /// Returns the class's word in traces.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -41,9 +41,11 @@ use crate::provider::{Put, SecretProvider, Target};
 use crate::secret::Secret;
 
 mod check;
+mod deleting;
 mod leaks;
 mod lifecycle;
 mod listing;
+mod naming;
 mod reading;
 mod values;
 mod versions;
@@ -207,8 +209,10 @@ impl Case {
 fn cases() -> impl Iterator<Item = &'static Case> {
     [
         reading::CASES,
+        naming::CASES,
         values::CASES,
         writing::CASES,
+        deleting::CASES,
         versions::CASES,
         listing::CASES,
         lifecycle::CASES,

@@ -1,6 +1,7 @@
 //! `strongroom.toml`: profiles, declared secrets, policy and overrides.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -24,7 +25,7 @@ pub(crate) const FILE_NAME: &str = "strongroom.toml";
 const MAX_BYTES: u64 = 1024 * 1024;
 
 /// Where the manifest is taken from.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(crate) enum Choice {
     /// `STRONGROOM_MANIFEST`, else `strongroom.toml` in the working directory, else none.
     #[default]
@@ -33,6 +34,17 @@ pub(crate) enum Choice {
     File(PathBuf),
     /// Text that was compiled in.
     Text(String),
+}
+
+impl fmt::Debug for Choice {
+    /// Shows no text: a value may stand in it where none belongs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Search => f.write_str("Search"),
+            Self::File(path) => f.debug_tuple("File").field(path).finish(),
+            Self::Text(text) => write!(f, "Text({} bytes)", text.len()),
+        }
+    }
 }
 
 /// The manifest as one profile sees it.

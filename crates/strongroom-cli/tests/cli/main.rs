@@ -8,6 +8,7 @@
 
 mod canary;
 mod codes;
+mod environment;
 mod files;
 mod harness;
 mod program;

@@ -17,6 +17,7 @@ use crate::provider::{
 use crate::provider_url::ProviderUrl;
 use crate::secret::Version;
 
+mod claims;
 mod detect;
 mod directory;
 mod document;
@@ -29,10 +30,10 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+use claims::Claims;
 use directory::Directory;
 use document::{DocumentFile, Format};
 use guard::Guard;
-use spelling::Claims;
 
 pub(super) const BACKEND: Backend = Backend::new("file", "plain file", |connect| {
     Box::pin(async move {

@@ -110,7 +110,7 @@ async fn dropped_write(harness: &dyn Harness) -> Verdict {
         let put = Put::new(Target::new(A), text(&new));
         let _ = tokio::time::timeout(moment, provider.put(&put)).await;
         let found = read(&*provider, A).await?;
-        if found.expose_bytes() != old.as_bytes() {
+        if !found.verify(&old) {
             same(
                 found.expose_bytes(),
                 new.as_bytes(),

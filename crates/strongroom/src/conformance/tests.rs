@@ -92,6 +92,11 @@ async fn lies_about_reading_are_caught() {
     )
     .await;
     catches(
+        Lie::IgnoresFields,
+        &["a name with a field is a secret of its own"],
+    )
+    .await;
+    catches(
         Lie::ReadsOneByOne,
         &["fields of one document come from one version of it"],
     )

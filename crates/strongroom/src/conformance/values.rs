@@ -68,7 +68,7 @@ async fn newlines(harness: &dyn Harness) -> Verdict {
         let provider = harness.open(&[(A, text(value))]).await?;
         let secret = read(&*provider, A).await?;
         let stripped = value.strip_suffix('\n').unwrap_or(value);
-        let lost_one = secret.expose_bytes() == stripped.as_bytes();
+        let lost_one = same(secret.expose_bytes(), stripped.as_bytes(), "").is_ok();
         if !(lost_one && harness.strips_final_newline()) {
             same(
                 secret.expose_bytes(),
@@ -141,9 +141,11 @@ async fn largest(harness: &dyn Harness) -> Verdict {
     let value = pattern(MAX_VALUE_BYTES);
     let provider = harness.open(&[(A, text(&value))]).await?;
     holds(&*provider, &A, value.as_bytes(), "64 KiB").await?;
-    let provider = empty_writable(harness).await?;
-    put(&*provider, &A, &text(&value), Expect::Any).await?;
-    holds(&*provider, &A, value.as_bytes(), "64 KiB").await
+    if !provider.describe().writable {
+        return Ok(());
+    }
+    put(&*provider, &B, &text(&value), Expect::Any).await?;
+    holds(&*provider, &B, value.as_bytes(), "64 KiB").await
 }
 
 async fn too_large(harness: &dyn Harness) -> Verdict {

@@ -354,28 +354,66 @@ impl fmt::Display for Detection {
             }
             Decision::Problem(problem) => writeln!(f, "provider    none: {}", problem.message)?,
         }
-        write!(f, "looked for")?;
-        for candidate in &self.candidates {
-            let mark = match candidate.verdict {
-                Verdict::Chosen => "→",
-                Verdict::Outranked => "·",
-                Verdict::Ambiguous => "?",
-                Verdict::Missing => " ",
-            };
-            write!(
-                f,
-                "\n  {mark} {:<9} {:<26}",
-                candidate.class.as_str(),
-                candidate.looked_for
-            )?;
-            match (&candidate.address, candidate.detail.as_str()) {
-                (Some(address), "") => write!(f, " {address}")?,
-                (Some(address), detail) => write!(f, " {address} ({detail})")?,
-                (None, detail) => write!(f, " {detail}")?,
+        write!(f, "found")?;
+        let (missing, there): (Vec<_>, Vec<_>) = self
+            .candidates
+            .iter()
+            .partition(|candidate| candidate.is_plainly_missing());
+        for candidate in &there {
+            write!(f, "\n  {candidate}")?;
+        }
+        if there.is_empty() {
+            write!(f, " nothing")?;
+        }
+        write!(f, "\nnot there")?;
+        for class in Class::ALL {
+            let of_class = missing.iter().filter(|candidate| candidate.class == *class);
+            let names: Vec<_> = of_class
+                .map(|candidate| candidate.looked_for.as_str())
+                .collect();
+            if !names.is_empty() {
+                write!(f, "\n    {:<9} {}", class.as_str(), names.join(", "))?;
             }
-            if candidate.verdict == Verdict::Outranked {
-                write!(f, ", outranked")?;
-            }
+        }
+        Ok(())
+    }
+}
+
+impl Candidate {
+    /// Reports whether it is not there, and there is nothing more to say about it.
+    fn is_plainly_missing(&self) -> bool {
+        let plain = [
+            "",
+            "not set",
+            "none is set",
+            "no such file",
+            "no such directory",
+        ];
+        self.verdict == Verdict::Missing && plain.contains(&self.detail.as_str())
+    }
+}
+
+impl fmt::Display for Candidate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mark = match self.verdict {
+            Verdict::Chosen => "→",
+            Verdict::Outranked => "·",
+            Verdict::Ambiguous => "?",
+            Verdict::Missing => " ",
+        };
+        write!(
+            f,
+            "{mark} {:<9} {:<26}",
+            self.class.as_str(),
+            self.looked_for
+        )?;
+        match (&self.address, self.detail.as_str()) {
+            (Some(address), "") => write!(f, " {address}")?,
+            (Some(address), detail) => write!(f, " {address} ({detail})")?,
+            (None, detail) => write!(f, " {detail}")?,
+        }
+        if self.verdict == Verdict::Outranked {
+            write!(f, ", outranked")?;
         }
         Ok(())
     }

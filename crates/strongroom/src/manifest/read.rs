@@ -12,6 +12,7 @@ use super::{Located, Manifest, Setting, schema};
 use crate::declared::{Declared, DeclaredSource, Kind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::SecretName;
+use crate::provider_url::ProviderUrl;
 use crate::rails::Rail;
 use crate::secret::Secret;
 
@@ -84,7 +85,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn manifest(&mut self, dict: &Dict) -> Result<Manifest> {
         let mut manifest = Manifest::default();
-        if let Some((url, origin)) = self.parsed(dict, &["provider"])? {
+        if let Some((url, origin)) = self.address(dict, &["provider"])? {
             manifest.provider = Some((url, origin));
         }
         if let Some(value) = dict.get("allow_providers") {
@@ -92,7 +93,7 @@ impl Reader<'_> {
         }
         for name in self.dict(dict, &["providers"])?.keys() {
             let providers = self.dict(dict, &["providers"])?;
-            if let Some((url, _)) = self.parsed(&providers, &["providers", name])? {
+            if let Some((url, _)) = self.address(&providers, &["providers", name])? {
                 manifest.providers.insert(name.clone(), url);
             }
         }
@@ -244,11 +245,26 @@ impl Reader<'_> {
         )
     }
 
-    /// Reads a setting by its type's own parser, whose message is ours and holds no value.
+    /// Reads an address. Before its backend looked at it, anything may stand in its query: its
+    /// `Debug` shows the keys alone.
+    fn address(&mut self, dict: &Dict, path: &[&str]) -> Result<Option<(ProviderUrl, String)>> {
+        self.parsed_as(dict, path, |url: &ProviderUrl| format!("{url:?}"))
+    }
+
     fn parsed<T: FromStr<Err = Error> + Display>(
         &mut self,
         dict: &Dict,
         path: &[&str],
+    ) -> Result<Option<(T, String)>> {
+        self.parsed_as(dict, path, T::to_string)
+    }
+
+    /// Reads a setting by its type's own parser, whose message is ours and holds no value.
+    fn parsed_as<T: FromStr<Err = Error>>(
+        &mut self,
+        dict: &Dict,
+        path: &[&str],
+        shown: impl FnOnce(&T) -> String,
     ) -> Result<Option<(T, String)>> {
         let Some(value) = path.last().and_then(|key| dict.get(*key)) else {
             return Ok(None);
@@ -263,7 +279,7 @@ impl Reader<'_> {
                 None => wrong,
             }
         })?;
-        let origin = self.note(value, path, parsed.to_string());
+        let origin = self.note(value, path, shown(&parsed));
         Ok(Some((parsed, origin)))
     }
 

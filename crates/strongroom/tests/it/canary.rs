@@ -420,7 +420,8 @@ async fn a_value_is_shown_by_no_path_of_the_api() {
         writeln!(panics.clone(), "{info}").unwrap()
     }));
     let held = Secret::from_text(CANARY);
-    let unwrapped = std::panic::catch_unwind(|| Err::<(), Secret>(held).unwrap());
+    let outcome: Result<(), Secret> = Err(held);
+    let unwrapped = std::panic::catch_unwind(|| outcome.unwrap());
     assert!(unwrapped.is_err());
     let _ = std::panic::take_hook();
     seen.assert_clean("panic");

@@ -47,7 +47,7 @@ min_length = 40
 fn a_profile_stands_on_the_default_and_every_setting_says_where_it_came_from() {
     let development = explain(PROFILES, &[("STRONGROOM_ENV", "development")]).unwrap();
     let (value, origin) = setting(&development, "provider");
-    assert_eq!(value, "env:?prefix=DEV_");
+    assert_eq!(value, "env:?prefix=…");
     assert_eq!(origin, "the compiled-in manifest:10 [development]");
     let (value, origin) = setting(&development, "policy.min_length");
     assert_eq!(

@@ -60,9 +60,8 @@ impl Harness for Files {
 const SPELLINGS: &str = "names that differ in spelling alone are different secrets";
 const DOCUMENTS: &str = "fields of one document come from one version of it";
 /// What can't be tried on a backend that is read-only.
-const WRITES: [&str; 17] = [
+const WRITES: [&str; 16] = [
     "text is written as it is, byte for byte",
-    "a value of 64 KiB is whole",
     "a write replaces the value, and no other",
     "a write that expects nothing creates only",
     "a write that expects a version replaces only that one",

@@ -1,7 +1,8 @@
 use std::time::SystemTime;
 
 use super::*;
-use crate::provider::Stage;
+use crate::name::SecretName;
+use crate::provider::{Expect, Put, Reply, Request, Stage};
 
 const NAME: SecretName = SecretName::from_static("database/password");
 

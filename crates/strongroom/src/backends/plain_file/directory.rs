@@ -2,16 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
+use super::claims::Claims;
 use super::guard::Guard;
 use super::read;
-use super::spelling::Claims;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::SecretName;
-use crate::provider::{Reply, Request};
+use crate::provider::{Reply, Request, Target};
 
 mod batch;
 mod change;
 mod list;
+mod lookup;
 
 use batch::Batch;
 
@@ -96,14 +97,20 @@ impl Directory {
         wanted.iter().map(fail).collect()
     }
 
-    /// Lists the names of the files, sorted.
+    /// Lists the names that the files spell, declared ones as they are declared.
     pub(super) fn list(&self) -> Result<Vec<SecretName>> {
         for _ in 0..ATTEMPTS {
             let mut batch = Batch::open(self)?;
             let listed = list::names(&mut batch);
-            if listed.is_ok() || !batch.was_swapped() {
-                return listed;
+            if listed.is_err() && batch.was_swapped() {
+                continue;
             }
+            let find = |target: &Target| {
+                let spelling = batch.locate(target).ok()??.spelling;
+                let whole = spelling.field.is_none();
+                whole.then(|| list::without_suffix(&spelling.path).to_owned())
+            };
+            return listed.map(|names| self.claims.rename(names, find));
         }
         Err(self.never_still())
     }

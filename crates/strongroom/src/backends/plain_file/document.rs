@@ -2,118 +2,34 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use cap_std::fs::Dir;
-use zeroize::Zeroizing;
 
-use super::dotenv::Dotenv;
+use super::claims::Claims;
 use super::guard::Guard;
 use super::read::{self, Opened};
-use super::spelling::{self, Claims};
-use super::{absent, check_expected, stages, write};
+use super::spelling;
+use super::{absent, stages};
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::SecretName;
-use crate::provider::{Expect, Put, Reply, Request, Stage, Target};
-use crate::secret::{MAX_VALUE_BYTES, Metadata, Provenance, Secret, Version};
+use crate::provider::{Reply, Request, Stage, Target};
+use crate::secret::{MAX_VALUE_BYTES, Metadata, Provenance, Secret};
 
+mod change;
+mod content;
+mod fault;
+mod format;
 pub(super) mod json;
 mod toml;
 #[cfg(feature = "yaml")]
 mod yaml;
 
-use json::Tree;
+use content::Content;
+pub(super) use fault::{Fault, line};
+pub(super) use format::Format;
 
 /// The most bytes a document may have.
 pub(super) const MAX_DOCUMENT_BYTES: usize = 8 * 1024 * 1024;
-
-/// The format of a document.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
-    Dotenv,
-    Json,
-    Toml,
-    Yaml,
-}
-
-impl Format {
-    /// Tells the format by the file's name.
-    pub(super) fn of(path: &Path) -> Option<Self> {
-        let name = path.file_name()?.to_str()?;
-        if name == ".env" || name.starts_with(".env.") {
-            return Some(Self::Dotenv);
-        }
-        match path.extension().and_then(OsStr::to_str)? {
-            "env" => Some(Self::Dotenv),
-            "yml" => Some(Self::Yaml),
-            extension => extension.parse().ok(),
-        }
-    }
-}
-
-impl FromStr for Format {
-    type Err = Error;
-
-    fn from_str(word: &str) -> Result<Self> {
-        match word {
-            "dotenv" => Ok(Self::Dotenv),
-            "json" => Ok(Self::Json),
-            "toml" => Ok(Self::Toml),
-            "yaml" => Ok(Self::Yaml),
-            _ => Err(Error::new(ErrorKind::Config, "not a format of plain files")
-                .with_help("`format` is dotenv, json, toml, yaml or directory")),
-        }
-    }
-}
-
-/// What a parser found wrong, and where. Never the text it found it in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Fault {
-    pub(super) what: String,
-    /// From 1.
-    pub(super) line: usize,
-    /// From 1; `None` where only the line is known.
-    pub(super) column: Option<usize>,
-}
-
-impl Fault {
-    /// Makes a fault of a place in `text`, given in bytes.
-    pub(super) fn at(text: &[u8], offset: usize, what: impl Into<String>) -> Self {
-        let before = text.get(..offset).unwrap_or(text);
-        let start = before.iter().rposition(|byte| *byte == b'\n');
-        let column = before
-            .len()
-            .saturating_sub(start.map_or(0, |at| at.saturating_add(1)));
-        Self {
-            what: what.into(),
-            line: line(before),
-            column: Some(column.saturating_add(1)),
-        }
-    }
-
-    pub(super) fn in_line(line: usize, what: impl Into<String>) -> Self {
-        Self {
-            what: what.into(),
-            line,
-            column: None,
-        }
-    }
-
-    pub(super) fn in_file(self, path: &Path) -> Error {
-        let (path, line) = (path.display(), self.line);
-        let place = match self.column {
-            Some(column) => format!("{path}, line {line}, column {column}"),
-            None => format!("{path}, line {line}"),
-        };
-        Error::new(ErrorKind::Malformed, format!("{place}: {}", self.what))
-    }
-}
-
-/// The line that follows `before`, from 1.
-pub(super) fn line(before: &[u8]) -> usize {
-    let newlines = before.iter().filter(|byte| **byte == b'\n').count();
-    newlines.saturating_add(1)
-}
 
 /// Refuses a value that is larger than any secret may be.
 pub(super) fn check_size(value: &[u8], shown: &Path) -> Result<()> {
@@ -127,45 +43,6 @@ pub(super) fn check_size(value: &[u8], shown: &Path) -> Result<()> {
     }
     Ok(())
 }
-
-/// A parsed document.
-enum Content {
-    Tree(Tree),
-    Dotenv(Dotenv),
-}
-
-impl Content {
-    fn parse(format: Format, text: Zeroizing<Vec<u8>>) -> Result<Self, Fault> {
-        Ok(match format {
-            Format::Dotenv => Self::Dotenv(Dotenv::parse(text)?),
-            Format::Json => Self::Tree(Tree::parse(text)?),
-            Format::Toml => Self::Tree(toml::parse(&text)?),
-            #[cfg(feature = "yaml")]
-            Format::Yaml => Self::Tree(yaml::parse(&text)?),
-            #[cfg(not(feature = "yaml"))]
-            Format::Yaml => return Err(Fault::in_line(1, NO_YAML)),
-        })
-    }
-
-    fn has(&self, way: &[&str]) -> bool {
-        match (self, way) {
-            (Self::Tree(tree), way) => tree.find(way).is_some(),
-            (Self::Dotenv(dotenv), [key]) => dotenv.has(key),
-            (Self::Dotenv(_), _) => false,
-        }
-    }
-
-    fn value(&self, way: &[&str]) -> Result<Zeroizing<Vec<u8>>, Fault> {
-        match (self, way) {
-            (Self::Tree(tree), way) => tree.value(way),
-            (Self::Dotenv(dotenv), [key]) => Ok(dotenv.value(key).unwrap_or_default()),
-            (Self::Dotenv(_), _) => Ok(Zeroizing::default()),
-        }
-    }
-}
-
-#[cfg(not(feature = "yaml"))]
-const NO_YAML: &str = "this build of strongroom has no YAML parser";
 
 /// A file that holds all secrets.
 #[derive(Debug)]
@@ -189,7 +66,7 @@ impl DocumentFile {
     pub(super) fn open(path: &Path, format: Format, guard: Guard, claims: Claims) -> Result<Self> {
         #[cfg(not(feature = "yaml"))]
         if format == Format::Yaml {
-            let message = format!("{NO_YAML}: it can't open {}", path.display());
+            let message = format!("{}: it can't open {}", content::NO_YAML, path.display());
             return Err(Error::new(ErrorKind::Unsupported, message)
                 .with_help("compile strongroom with its cargo feature `yaml`"));
         }
@@ -213,10 +90,6 @@ impl DocumentFile {
                 .map_err(|error| error.with_name(&target.name))?;
         }
         Ok(document)
-    }
-
-    pub(super) fn is_writable(&self) -> bool {
-        self.format == Format::Dotenv
     }
 
     /// Checks that the document can be read and parsed, and passes the guard rails.
@@ -292,96 +165,19 @@ impl DocumentFile {
         Ok(found)
     }
 
-    /// Lists the names that the keys spell.
+    /// Lists the names that the keys spell, declared ones as they are declared.
     pub(super) fn list(&self) -> Result<Vec<SecretName>> {
         let snapshot = self.snapshot(&self.root()?)?;
         let keys = match &snapshot.content {
             Content::Tree(tree) => tree.leaves(),
             Content::Dotenv(dotenv) => dotenv.keys().map(str::to_owned).collect(),
         };
-        let mut names: Vec<_> = keys
-            .iter()
-            .filter_map(|key| SecretName::parse(key).ok())
-            .collect();
-        names.sort();
-        names.dedup();
-        Ok(names)
-    }
-
-    /// Writes one variable of a dotenv document; everything else keeps its bytes.
-    pub(super) fn put(&self, put: &Put) -> Result<Version> {
-        check_size(put.value.expose_bytes(), &self.path())?;
-        let Ok(value) = std::str::from_utf8(put.value.expose_bytes()) else {
-            return Err(binary(&self.path()));
+        let names = keys.iter().filter_map(|key| SecretName::parse(key).ok());
+        let find = |target: &Target| {
+            let found = self.locate(&snapshot.content, target).ok()?;
+            found.map(|way| way.join("/"))
         };
-        let (dir, _lock) = self.lock()?;
-        let (mut dotenv, found, file) = self.editable(&dir, &put.target)?;
-        let current = found.as_ref().map(|_| read::version(&file.metadata, None));
-        check_expected(&put.expect, current.as_ref())?;
-        let key = match (found, &put.target.id) {
-            (Some(key), _) => key,
-            (None, Some(id)) => id.clone(),
-            (None, None) => put.target.name.to_variable(),
-        };
-        dotenv
-            .set(&key, value)
-            .map_err(|what| Error::new(ErrorKind::Unsupported, what))?;
-        self.write(&dir, &dotenv, &file)
-    }
-
-    /// Deletes one variable of a dotenv document, with its line.
-    pub(super) fn delete(&self, target: &Target, expect: &Expect) -> Result<()> {
-        let (dir, _lock) = self.lock()?;
-        let (mut dotenv, found, file) = self.editable(&dir, target)?;
-        let Some(key) = found else {
-            return Err(self.missing(target));
-        };
-        check_expected(expect, Some(&read::version(&file.metadata, None)))?;
-        let removed = dotenv.remove(&key);
-        removed.map_err(|fault| fault.in_file(&self.path()))?;
-        self.write(&dir, &dotenv, &file).map(drop)
-    }
-
-    fn lock(&self) -> Result<(Dir, write::Lock)> {
-        if !self.is_writable() {
-            let message = format!("{} is read-only", self.path().display());
-            return Err(Error::new(ErrorKind::Unsupported, message).with_help(
-                "of the documents only dotenv can be written; \
-                 edit the file, or use a directory or a sealed file",
-            ));
-        }
-        let dir = self.root()?;
-        let linked = dir.symlink_metadata(&self.name);
-        if linked.is_ok_and(|metadata| metadata.is_symlink()) {
-            let message = format!("{} is a symbolic link", self.path().display());
-            return Err(Error::new(ErrorKind::Unsupported, message)
-                .with_help("name the file that it leads to"));
-        }
-        let lock = write::lock(&dir).map_err(|error| read::lock_failure(&self.dir, error))?;
-        Ok((dir, lock))
-    }
-
-    fn editable(&self, dir: &Dir, target: &Target) -> Result<(Dotenv, Option<String>, Opened)> {
-        let snapshot = self.snapshot(dir)?;
-        let found = self.locate(&snapshot.content, target)?;
-        let key = found.and_then(|way| way.into_iter().next());
-        match snapshot.content {
-            Content::Dotenv(dotenv) => Ok((dotenv, key, snapshot.file)),
-            Content::Tree(_) => Err(Error::new(
-                ErrorKind::Unsupported,
-                "the document is read-only",
-            )),
-        }
-    }
-
-    fn write(&self, dir: &Dir, dotenv: &Dotenv, old: &Opened) -> Result<Version> {
-        let text = dotenv.text();
-        if text.len() > MAX_DOCUMENT_BYTES {
-            return Err(read::too_large(&self.path(), MAX_DOCUMENT_BYTES));
-        }
-        write::replace(dir, &self.name, text, Some(&old.metadata))
-            .map(|metadata| read::version(&metadata, None))
-            .map_err(|error| read::failure("write", &self.path(), error))
+        Ok(self.claims.rename(names.collect(), find))
     }
 
     fn snapshot(&self, root: &Dir) -> Result<Snapshot> {
@@ -421,13 +217,4 @@ impl DocumentFile {
         ))
         .with_help("add one of these keys")
     }
-}
-
-fn binary(path: &Path) -> Error {
-    let message = format!(
-        "{} holds text only, and the value is not UTF-8 text",
-        path.display()
-    );
-    Error::new(ErrorKind::Malformed, message)
-        .with_help("declare an `encoding` for the secret in the manifest, `base64` for example")
 }

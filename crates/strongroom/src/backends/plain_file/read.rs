@@ -196,3 +196,59 @@ pub(super) fn too_large(path: &Path, limit: usize) -> Error {
         ),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::io::Errno;
+
+    #[test]
+    fn failures_are_told_apart_by_their_code() {
+        let path = Path::new("/etc/app/token");
+        for (errno, kind) in [
+            (Errno::ACCESS, ErrorKind::Denied),
+            (Errno::PERM, ErrorKind::Denied),
+            (Errno::NOENT, ErrorKind::Absent),
+            (Errno::LOOP, ErrorKind::Malformed),
+            (Errno::NXIO, ErrorKind::Malformed),
+            (Errno::ROFS, ErrorKind::Unsupported),
+            (Errno::IO, ErrorKind::Transient),
+            (Errno::MFILE, ErrorKind::Transient),
+            (Errno::NOSPC, ErrorKind::Transient),
+            (Errno::STALE, ErrorKind::Transient),
+        ] {
+            let error = failure("open", path, errno.into());
+            assert_eq!(error.kind(), kind, "{errno:?}");
+            assert!(error.to_string().contains("/etc/app/token"), "{error}");
+        }
+        let held = lock_failure(path, io::ErrorKind::TimedOut.into());
+        assert_eq!(held.kind(), ErrorKind::Transient);
+    }
+
+    #[test]
+    fn a_file_that_is_written_in_place_is_never_read_as_a_mixture() {
+        const SIZES: [(u8, usize); 3] = [(b'a', 100_000), (b'b', 60_000), (b'c', 3)];
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("token");
+        std::fs::write(&path, "ccc").unwrap();
+        let root = open_root(dir.path()).unwrap();
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                for (byte, size) in SIZES.into_iter().cycle().take(600) {
+                    std::fs::write(&path, vec![byte; size]).unwrap();
+                }
+            });
+            while !writer.is_finished() {
+                let mut opened = open(&root, "token".as_ref(), &path).unwrap().unwrap();
+                match opened.read(1 << 20, &path) {
+                    Ok(content) => {
+                        let first = content.first().copied().unwrap_or_default();
+                        assert!(content.iter().all(|byte| *byte == first), "a mixture");
+                        assert_eq!(content.capacity(), content.len());
+                    }
+                    Err(error) => assert_eq!(error.kind(), ErrorKind::Transient),
+                }
+            }
+        });
+    }
+}

@@ -1,8 +1,5 @@
 //! How one name is spelled in a directory and in a document.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use crate::declared::Declared;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::SecretName;
 use crate::provider::Target;
@@ -79,13 +76,26 @@ pub(super) fn keys(target: &Target) -> Vec<Vec<String>> {
     let way = || name.segments().chain(name.field()).map(str::to_owned);
     let mut found: Vec<Vec<String>> = vec![way().collect()];
     let slashed = way().collect::<Vec<_>>().join("/");
-    for flat in std::iter::once(slashed).chain(flat(name)) {
+    for flat in [name.as_str().to_owned(), slashed]
+        .into_iter()
+        .chain(flat(name))
+        .chain([variable(name)])
+    {
         let flat = vec![flat];
         if !found.contains(&flat) {
             found.push(flat);
         }
     }
     found
+}
+
+/// The variable that a new secret gets in a dotenv document, where none begins with a digit.
+pub(super) fn variable(name: &SecretName) -> String {
+    let variable = name.to_variable();
+    match variable.starts_with(|first: char| first.is_ascii_digit()) {
+        true => format!("_{variable}"),
+        false => variable,
+    }
 }
 
 /// The flat forms: joined by dots, joined by underscores, and as a variable.
@@ -132,60 +142,6 @@ pub(super) fn in_document(target: &Target) -> Vec<String> {
 /// A key of a document as errors show it.
 pub(super) fn shown(way: &[String]) -> String {
     way.join(" → ")
-}
-
-/// Which declared names may land on a spelling.
-#[derive(Debug)]
-pub(super) struct Claims {
-    targets: Vec<Target>,
-    by_spelling: BTreeMap<String, BTreeSet<SecretName>>,
-}
-
-impl Claims {
-    pub(super) fn new(declared: &[Declared], spell: fn(&Target) -> Vec<String>) -> Self {
-        let targets: Vec<_> = declared.iter().map(target).collect();
-        let mut by_spelling: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
-        for target in &targets {
-            for spelling in spell(target) {
-                let names = by_spelling.entry(spelling).or_default();
-                names.insert(target.name.clone());
-            }
-        }
-        Self {
-            targets,
-            by_spelling,
-        }
-    }
-
-    /// Returns where each declared secret is looked for.
-    pub(super) fn targets(&self) -> &[Target] {
-        &self.targets
-    }
-
-    /// Refuses a declared name that was found where another declared name would be found too.
-    pub(super) fn check(&self, name: &SecretName, spelling: &str, shown: &str) -> Result<()> {
-        let Some(claimants) = self.by_spelling.get(spelling) else {
-            return Ok(());
-        };
-        let other = claimants.iter().find(|other| *other != name);
-        match other {
-            Some(other) if claimants.contains(name) => Err(Error::new(
-                ErrorKind::Config,
-                format!("`{name}` and `{other}` are both declared, and both land on {shown}"),
-            )
-            .with_help("rename one of them, or give each a spelling that is its own")),
-            _ => Ok(()),
-        }
-    }
-}
-
-fn target(declared: &Declared) -> Target {
-    let source = declared.source.clone().unwrap_or_default();
-    let target = Target::new(source.name.unwrap_or_else(|| declared.name.clone()));
-    match source.id {
-        Some(id) => target.with_id(id, source.field),
-        None => target,
-    }
 }
 
 /// Refuses two spellings of one name that are both there.
@@ -236,7 +192,8 @@ mod tests {
         for (name, expected) in [
             ("token", &["token", "TOKEN"][..]),
             ("a/b", &["a → b", "a/b", "a.b", "a_b", "A_B"]),
-            ("a#b", &["a → b", "a/b", "a.b", "a_b", "A_B"]),
+            ("a#b", &["a → b", "a#b", "a/b", "a.b", "a_b", "A_B"]),
+            ("1a", &["1a", "1A", "_1A"]),
         ] {
             assert_eq!(in_document(&target(name)), expected, "{name}");
         }

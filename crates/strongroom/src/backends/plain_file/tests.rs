@@ -35,6 +35,12 @@ fn write(dir: &Path, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
     path
 }
 
+/// By the system's own tool: not every system's library can.
+fn make_fifo(path: &Path) {
+    let made = std::process::Command::new("mkfifo").arg(path).status();
+    assert!(made.unwrap().success());
+}
+
 fn connect(path: &Path) -> Connect {
     let url = ProviderUrl::new("file", path.to_str().unwrap());
     let rails = GuardRails::new(Deployment::Development, []);

@@ -16,7 +16,7 @@ pub(super) enum Lie {
     None,
     AnswersTheEmptyBatch, SwapsAnswers, AbsentIsTransient, OneAbsentFailsAll, AnswersOnce,
     AtMostFifty, OneReadAtATime, Nameless, AlwaysUnchanged, NeverUnchanged, IgnoresStage,
-    ShortNames, IgnoresCase, ReadsOneByOne, Panics,
+    ShortNames, IgnoresCase, IgnoresFields, ReadsOneByOne, Panics,
     Trims, StripsNewline, OnlyText, EmptyIsAbsent, Truncates, TakesAnySize,
     SaysReadOnly, SaysWritable, IgnoresExpect, WritesInSpiteOfConflict, LooksThenWrites,
     KeepsTheFirst, KeepsDeleted, DeletesNothingGladly, DeletesWhatever, WritesInParts,
@@ -59,6 +59,9 @@ impl Liar {
             Lie::IgnoresCase => {
                 let name = request.target.name.as_str().to_lowercase();
                 request.target.name = SecretName::parse(name).unwrap();
+            }
+            Lie::IgnoresFields if request.target.name.path() == "account" => {
+                request.target.name = SecretName::from_static("account#user");
             }
             Lie::ShortNames => {
                 let name: String = request.target.name.as_str().chars().take(200).collect();

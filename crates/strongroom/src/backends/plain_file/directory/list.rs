@@ -13,7 +13,7 @@ const MAX_DEPTH: usize = 16;
 /// How many entries are looked at.
 const MAX_ENTRIES: usize = 10_000;
 
-pub(super) fn names(batch: &mut Batch<'_>) -> Result<Vec<SecretName>> {
+pub(super) fn names(batch: &mut Batch<'_>) -> Result<BTreeSet<SecretName>> {
     let mut names = BTreeSet::new();
     let mut seen = 0_usize;
     let mut pending = vec![(String::new(), 0_usize)];
@@ -34,13 +34,17 @@ pub(super) fn names(batch: &mut Batch<'_>) -> Result<Vec<SecretName>> {
                 }
                 pending.push((entry, depth.saturating_add(1)));
             } else if metadata.is_file() {
-                let name = entry.strip_suffix(".json").unwrap_or(&entry);
                 // What is not spelled like a name can't be asked for by name.
-                names.extend(SecretName::parse(name).ok());
+                names.extend(SecretName::parse(without_suffix(&entry)).ok());
             }
         }
     }
-    Ok(names.into_iter().collect())
+    Ok(names)
+}
+
+/// A document is listed as the path that its fields share.
+pub(super) fn without_suffix(path: &str) -> &str {
+    path.strip_suffix(".json").unwrap_or(path)
 }
 
 /// The entries of one directory that are not hidden, symbolic links followed inside the root.

@@ -252,7 +252,7 @@ async fn nothing_leaves_the_root() {
 async fn what_is_not_a_file_is_refused_at_once() {
     let dir = dir();
     let fifo = dir.path().join("fifo");
-    rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, 0o600.into()).unwrap();
+    make_fifo(&fifo);
     fs::create_dir(dir.path().join("folder")).unwrap();
     let _socket = std::os::unix::net::UnixListener::bind(dir.path().join("socket")).unwrap();
     let provider = open_at(dir.path()).await;
@@ -414,6 +414,22 @@ async fn leftovers_and_hidden_entries_are_no_secrets() {
 }
 
 #[tokio::test]
+async fn a_lock_that_is_no_file_is_refused_at_once() {
+    let dir = dir();
+    let lock = dir.path().join(".strongroom.lock");
+    let provider = open_at(dir.path()).await;
+    make_fifo(&lock);
+    let wrote = tokio::time::timeout(Duration::from_secs(20), put(&provider, "token", "v"));
+    let error = wrote.await.expect("it must not hang").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Malformed);
+    fs::remove_file(&lock).unwrap();
+    let victim = write(dir.path(), "victim", "kept");
+    symlink(&victim, &lock).unwrap();
+    put(&provider, "token", "v").await.unwrap_err();
+    assert_eq!(fs::read_to_string(victim).unwrap(), "kept");
+}
+
+#[tokio::test]
 async fn a_failed_write_leaves_nothing_behind() {
     let dir = dir();
     fs::create_dir(dir.path().join("token")).unwrap();
@@ -422,6 +438,27 @@ async fn a_failed_write_leaves_nothing_behind() {
     write::replace(&root, "token", CANARY.as_bytes(), None).unwrap_err();
     let left: Vec<_> = fs::read_dir(dir.path()).unwrap().flatten().collect();
     assert_eq!(left.len(), 1, "{left:?}");
+}
+
+#[tokio::test]
+async fn declared_names_are_listed_as_they_are_declared() {
+    let dir = dir();
+    for file in ["DATABASE_PASSWORD", "db_user", "other.key"] {
+        write(dir.path(), file, "v");
+    }
+    write(dir.path(), "account.json", "{\"user\": \"u\"}");
+    let declared = ["database/password", "db#user", "account#user", "not/there"];
+    let dotenv = write(
+        dir.path(),
+        ".env",
+        "DATABASE_PASSWORD=v\ndb_user=v\nOTHER=v\n",
+    );
+    let at = connect(dir.path()).with_declared(declare(&declared));
+    let expected = ["account", "database/password", "db#user", "other.key"];
+    assert_eq!(list(&try_open(at).await.unwrap()).await, expected);
+    let at = connect(&dotenv).with_declared(declare(&declared));
+    let expected = ["OTHER", "database/password", "db#user"];
+    assert_eq!(list(&try_open(at).await.unwrap()).await, expected);
 }
 
 #[tokio::test]

@@ -1,0 +1,54 @@
+//! What is wrong in a document, and where.
+
+use std::path::Path;
+
+use crate::error::{Error, ErrorKind};
+
+/// What a parser found wrong, and where. Never the text it found it in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in super::super) struct Fault {
+    pub(in super::super) what: String,
+    /// From 1.
+    pub(in super::super) line: usize,
+    /// From 1; `None` where only the line is known.
+    pub(in super::super) column: Option<usize>,
+}
+
+impl Fault {
+    /// Makes a fault of a place in `text`, given in bytes.
+    pub(in super::super) fn at(text: &[u8], offset: usize, what: impl Into<String>) -> Self {
+        let before = text.get(..offset).unwrap_or(text);
+        let start = before.iter().rposition(|byte| *byte == b'\n');
+        let column = before
+            .len()
+            .saturating_sub(start.map_or(0, |at| at.saturating_add(1)));
+        Self {
+            what: what.into(),
+            line: line(before),
+            column: Some(column.saturating_add(1)),
+        }
+    }
+
+    pub(in super::super) fn in_line(line: usize, what: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            line,
+            column: None,
+        }
+    }
+
+    pub(in super::super) fn in_file(self, path: &Path) -> Error {
+        let (path, line) = (path.display(), self.line);
+        let place = match self.column {
+            Some(column) => format!("{path}, line {line}, column {column}"),
+            None => format!("{path}, line {line}"),
+        };
+        Error::new(ErrorKind::Malformed, format!("{place}: {}", self.what))
+    }
+}
+
+/// The line that follows `before`, from 1.
+pub(in super::super) fn line(before: &[u8]) -> usize {
+    let newlines = before.iter().filter(|byte| **byte == b'\n').count();
+    newlines.saturating_add(1)
+}
