@@ -74,10 +74,10 @@ async fn main() -> Result<(), BoxError> {
     Ok(secrets.shutdown().await?)
 }
 
-fn configure(profile: &str) -> Result<Config, figment::Error> {
-    Figment::from(Toml::string(CONFIG).nested())
+fn configure(profile: &str) -> Result<Config, BoxError> {
+    Ok(Figment::from(Toml::string(CONFIG).nested())
         .select(profile)
-        .extract()
+        .extract()?)
 }
 
 /// Declares what the configuration names. The memory stands in for a backend, so that this runs

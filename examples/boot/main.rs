@@ -83,12 +83,16 @@ async fn connect(env: Env) -> Result<Connection> {
         return builder.connect().await;
     }
 
-    println!("Nothing here points to a provider of secrets, so this example uses {OWN_FILES}.");
-    create_private_dir(&env)?;
+    println!("Nothing here points to a provider of secrets: this example keeps its own, in");
+    println!("{OWN_FILES}.");
     let env = match says_where_it_runs {
         true => env,
-        false => env.with_var("STRONGROOM_ENV", Deployment::Development.as_str()),
+        false => {
+            println!("Nobody says where it runs: it declares development.");
+            env.with_var("STRONGROOM_ENV", Deployment::Development.as_str())
+        }
     };
+    create_private_dir(&env)?;
     let connection = builder
         .env(env)
         .provider_url(ProviderUrl::new("file", OWN_FILES))

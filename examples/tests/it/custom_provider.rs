@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 use strongroom::conformance::{self, Harness};
 use strongroom::{
-    Connect, Deployment, Env, GuardRails, ProviderUrl, Result, Secret, SecretName, SecretProvider,
+    Connect, Declared, Deployment, Env, ErrorKind, GuardRails, Kind, ProviderUrl, Result, Secret,
+    SecretName, SecretProvider, SecretsFactory,
 };
 use tempfile::TempDir;
 
@@ -94,19 +95,27 @@ fn it_boots_through_its_own_scheme_and_its_own_variable() {
     );
 }
 
-#[test]
-fn production_refuses_it_and_a_broken_line_is_not_quoted() {
+#[tokio::test]
+async fn production_refuses_it_and_a_broken_line_is_not_quoted() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("a.ini"), "[partner]\ntoken: canary-9\n").unwrap();
-    let mut command = example("custom_provider", dir.path());
-    command.env("STRONGROOM_PROVIDER", "ini:a.ini");
-    let (ok, printed) = run(command.env("STRONGROOM_ENV", "test"));
-    assert!(!ok && printed.contains("a.ini, line 2"), "{printed}");
-    assert!(!printed.contains("canary"), "{printed}");
+    let boot = async |deployment| {
+        let env = Env::empty()
+            .with_var("STRONGROOM_ENV", deployment)
+            .with_working_dir(dir.path());
+        let token = SecretName::from_static("partner/token");
+        let builder = SecretsFactory::builder()
+            .env(env)
+            .backend(ini::BACKEND)
+            .provider_url("ini:a.ini".parse().unwrap())
+            .declare([Declared::new(token, Kind::Token)]);
+        builder.detect().await.unwrap_err()
+    };
+    let refused = boot("production").await;
+    assert_eq!(refused.kind(), ErrorKind::Policy);
+    assert!(refused.help().unwrap().contains("danger_allow_plain_files"));
 
-    let (ok, printed) = run(command.env("STRONGROOM_ENV", "production"));
-    assert!(
-        !ok && printed.contains("refused in production"),
-        "{printed}"
-    );
+    let shown = format!("{:?}", boot("test").await);
+    assert!(shown.contains("a.ini, line 2"), "{shown}");
+    assert!(!shown.contains("canary"), "{shown}");
 }

@@ -1,8 +1,16 @@
 //! The examples, run as a user runs them.
 
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests fail as tests do"
+)]
+
 mod axum_figment;
 mod bearer;
 mod boot;
+#[cfg(unix)]
+mod boot_serve;
 mod custom_provider;
 mod database_pool;
 mod program;

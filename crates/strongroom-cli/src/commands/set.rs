@@ -170,9 +170,7 @@ fn ask(name: &SecretName) -> Result<Secret> {
         return Err(Error::new(ErrorKind::Config, "the two values differ")
             .with_help("nothing was written; try again"));
     }
-    Ok(Secret::from_bytes(Zeroizing::new(
-        value.as_bytes().to_vec(),
-    )))
+    Ok(Secret::from_utf8_or_bytes(value.as_bytes().to_vec()))
 }
 
 #[cfg(test)]

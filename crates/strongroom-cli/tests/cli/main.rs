@@ -12,6 +12,7 @@ mod environment;
 mod files;
 mod harness;
 mod program;
+mod readme;
 mod write;
 
 /// Every command's help, results and failures, as files under `tests/cmd`.

@@ -359,8 +359,12 @@ impl fmt::Display for Detection {
             .candidates
             .iter()
             .partition(|candidate| candidate.is_plainly_missing());
+        let width = there
+            .iter()
+            .map(|candidate| candidate.looked_for.chars().count());
+        let width = width.max().unwrap_or_default();
         for candidate in &there {
-            write!(f, "\n  {candidate}")?;
+            write!(f, "\n  {candidate:width$}")?;
         }
         if there.is_empty() {
             write!(f, " nothing")?;
@@ -394,6 +398,7 @@ impl Candidate {
 }
 
 impl fmt::Display for Candidate {
+    /// Writes one line of the trace; a width pads what was looked for.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mark = match self.verdict {
             Verdict::Chosen => "→",

@@ -96,8 +96,7 @@ async fn a_kubernetes_mount_is_read_only_and_listed_by_its_keys() {
         assert!(error.help().is_some());
     }
     let secret = fetch(&provider, "user").await.unwrap();
-    let version = secret.metadata().version().unwrap().to_string();
-    assert!(version.starts_with("..gen_0/"), "{version}");
+    assert!(secret.metadata().version().is_some());
     assert_eq!(
         fs::read_dir(dir.path()).unwrap().count(),
         5,
