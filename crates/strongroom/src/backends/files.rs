@@ -19,3 +19,13 @@ pub(super) const GENERATION: &str = "..data";
 pub(super) fn is_kubernetes_volume(dir: &Path) -> bool {
     dir.join(GENERATION).is_symlink()
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    /// A directory on tmpfs, where the machine has one for everybody.
+    pub(in crate::backends) fn tmpfs() -> Option<tempfile::TempDir> {
+        let dir = tempfile::tempdir_in("/dev/shm").ok()?;
+        let kind = rustix::fs::statfs(dir.path()).ok()?.f_type as u32;
+        (kind == 0x0102_1994).then_some(dir)
+    }
+}

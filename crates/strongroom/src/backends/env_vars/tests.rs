@@ -4,6 +4,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use super::*;
 use crate::backends::Class;
+use crate::backends::files::tests::tmpfs;
 use crate::declared::{Declared, DeclaredSource, Kind};
 use crate::env::Deployment;
 
@@ -350,8 +351,10 @@ async fn guard_rails_judge_the_file() {
         let env = file_env(dir.path(), path).with_mounted_secrets(&mount);
         let rails = GuardRails::new(Deployment::Production, overridden.iter().copied());
         let url = "env:?prefix=APP_".parse().unwrap();
-        let provider = open(Connect::new(url, env, rails)).unwrap();
+        let provider = open(Connect::new(url, env, rails.clone())).unwrap();
         let outcome = read(&*provider, NAME).await;
+        let shown = format!("{outcome:?} {:?}", rails.said());
+        assert!(!shown.contains(dir.path().to_str().unwrap()), "{shown}");
         match refused_by {
             None => assert!(outcome.is_ok(), "{path}: {outcome:?}"),
             Some(rule) => {
@@ -361,6 +364,38 @@ async fn guard_rails_judge_the_file() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_file_of_a_kubernetes_volume_is_read_through_its_links() {
+    let Some(dir) = tmpfs() else { return };
+    let swap = |generation: &str, value: &str| {
+        let folder = dir.path().join(generation);
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("token"), value).unwrap();
+        fs::set_permissions(folder.join("token"), fs::Permissions::from_mode(0o644)).unwrap();
+        symlink(generation, dir.path().join("..data_tmp")).unwrap();
+        fs::rename(dir.path().join("..data_tmp"), dir.path().join("..data")).unwrap();
+    };
+    swap("..2024_1", "one");
+    symlink("..data/token", dir.path().join("token")).unwrap();
+    let rails = GuardRails::new(Deployment::Production, []);
+    let url = "env:?prefix=APP_".parse().unwrap();
+    let provider = open(Connect::new(
+        url,
+        file_env(dir.path(), "token"),
+        rails.clone(),
+    ))
+    .unwrap();
+    let first = read(&*provider, NAME).await.unwrap();
+    assert!(first.verify("one"));
+    assert!(first.metadata().created().is_some());
+    swap("..2024_2", "two");
+    let known = first.metadata().version().unwrap().clone();
+    let second = read(&*provider, Request::from(NAME).with_known(known)).await;
+    assert!(second.unwrap().verify("two"));
+    let rules: Vec<_> = rails.said().iter().map(|finding| finding.rule).collect();
+    assert_eq!(rules, ["readable-by-others"]);
 }
 
 #[tokio::test]

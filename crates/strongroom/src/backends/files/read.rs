@@ -179,7 +179,49 @@ pub(in crate::backends) fn version(metadata: &Metadata, generation: Option<&str>
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
+
     use super::*;
+
+    #[test]
+    fn a_path_leads_through_links_to_a_file_or_to_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        std::fs::create_dir(at("generation")).unwrap();
+        std::fs::write(at("generation/token"), "v").unwrap();
+        symlink("generation", at("..data")).unwrap();
+        symlink("..data/token", at("token")).unwrap();
+        symlink(at("token"), at("absolute")).unwrap();
+        symlink("loop", at("loop")).unwrap();
+        symlink("nothing", at("dangling")).unwrap();
+        for name in ["generation/token", "token", "absolute"] {
+            let (parent, mut opened) = open_path(&at(name), &"it").unwrap().unwrap();
+            assert_eq!(parent, at("generation").canonicalize().unwrap(), "{name}");
+            assert_eq!(opened.read(1, &"it").unwrap().as_slice(), b"v", "{name}");
+        }
+        let long = "x".repeat(10_000);
+        for name in ["nothing", "dangling", "loop", "token/x", "a\0", &long] {
+            assert!(open_path(&at(name), &"it").unwrap().is_none(), "{name:?}");
+        }
+        for path in ["/", dir.path().to_str().unwrap()] {
+            let error = open_path(Path::new(path), &"it").unwrap_err();
+            assert_eq!(error.to_string(), "it is a directory, not a file");
+        }
+    }
+
+    #[test]
+    fn a_version_tells_generations_and_files_apart() {
+        let dir = tempfile::tempdir().unwrap();
+        let metadata = ["one", "two"].map(|name| {
+            std::fs::write(dir.path().join(name), "v").unwrap();
+            std::fs::metadata(dir.path().join(name)).unwrap()
+        });
+        let [one, two] = &metadata;
+        assert_eq!(version(one, Some("..1")), version(one, Some("..1")));
+        assert_ne!(version(one, Some("..1")), version(one, Some("..2")));
+        assert_ne!(version(one, Some("..1")), version(one, None));
+        assert_ne!(version(one, None), version(two, None));
+    }
 
     #[test]
     fn a_file_that_is_written_in_place_is_never_read_as_a_mixture() {

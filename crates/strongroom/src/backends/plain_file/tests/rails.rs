@@ -1,6 +1,7 @@
 //! The guard rails, at the opening and at every read.
 
 use super::*;
+use crate::backends::files::tests::tmpfs;
 
 const DEPLOYMENTS: [(Deployment, bool); 5] = [
     (Deployment::Development, false),
@@ -24,13 +25,6 @@ fn rules(rails: &GuardRails) -> Vec<&'static str> {
     rules.sort();
     rules.dedup();
     rules
-}
-
-/// A directory on tmpfs, where the machine has one for everybody.
-fn tmpfs() -> Option<tempfile::TempDir> {
-    let dir = tempfile::tempdir_in("/dev/shm").ok()?;
-    let kind = rustix::fs::statfs(dir.path()).ok()?.f_type as u32;
-    (kind == 0x0102_1994).then_some(dir)
 }
 
 /// A directory that is not on tmpfs, where the machine has one.
