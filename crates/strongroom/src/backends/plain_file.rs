@@ -192,10 +192,7 @@ impl SecretProvider for PlainFile {
         });
         match answers.await {
             Ok(answers) => answers,
-            Err(error) => wanted
-                .iter()
-                .map(|request| Err(repeat(&error).with_name(&request.target.name)))
-                .collect(),
+            Err(error) => fail_all(wanted, &error),
         }
     }
 
@@ -258,13 +255,16 @@ impl SecretProvider for PlainFile {
     }
 }
 
-/// One failure of a whole batch, once more for the next request of it.
-fn repeat(error: &Error) -> Error {
-    let again = Error::new(error.kind(), error.to_string());
-    match error.help() {
-        Some(help) => again.with_help(help),
-        None => again,
-    }
+/// Answers each request of a batch with the one failure of the whole.
+fn fail_all(wanted: &[Request], error: &Error) -> Vec<Result<Reply>> {
+    let fail = |request: &Request| {
+        let again = Error::new(error.kind(), error.to_string()).with_name(&request.target.name);
+        Err(match error.help() {
+            Some(help) => again.with_help(help),
+            None => again,
+        })
+    };
+    wanted.iter().map(fail).collect()
 }
 
 fn stages() -> Error {

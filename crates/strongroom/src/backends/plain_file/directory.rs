@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::claims::Claims;
+use super::fail_all;
 use crate::backends::files::failure::failure;
 use crate::backends::files::guard::{Guard, the_directory};
 use crate::backends::files::{is_kubernetes_volume, read};
@@ -81,7 +82,7 @@ impl Directory {
         for _ in 0..ATTEMPTS {
             let mut batch = match Batch::open(self) {
                 Ok(batch) => batch,
-                Err(error) => return self.fail_all(wanted, &error),
+                Err(error) => return fail_all(wanted, &error),
             };
             let replies: Vec<_> = wanted
                 .iter()
@@ -94,12 +95,7 @@ impl Directory {
                 return replies;
             }
         }
-        self.fail_all(wanted, &self.never_still())
-    }
-
-    fn fail_all(&self, wanted: &[Request], error: &Error) -> Vec<Result<Reply>> {
-        let fail = |request: &Request| Err(super::repeat(error).with_name(&request.target.name));
-        wanted.iter().map(fail).collect()
+        fail_all(wanted, &self.never_still())
     }
 
     /// Lists the names that the files spell, declared ones as they are declared.

@@ -7,7 +7,7 @@ use cap_std::fs::Dir;
 
 use super::claims::Claims;
 use super::spelling;
-use super::{absent, stages};
+use super::{absent, fail_all, stages};
 use crate::backends::files::failure::gone;
 use crate::backends::files::guard::{Guard, the_directory};
 use crate::backends::files::read::{self, Opened};
@@ -93,11 +93,7 @@ impl DocumentFile {
         let snapshot = self.root().and_then(|root| self.snapshot(&root));
         let snapshot = match &snapshot {
             Ok(snapshot) => snapshot,
-            Err(error) => {
-                let fail =
-                    |request: &Request| Err(super::repeat(error).with_name(&request.target.name));
-                return wanted.iter().map(fail).collect();
-            }
+            Err(error) => return fail_all(wanted, error),
         };
         let fetch = |request: &Request| {
             let reply = self.answer(snapshot, request);
