@@ -20,7 +20,7 @@ mod env_vars;
 mod files;
 mod memory;
 mod plain_file;
-mod sealed_file;
+pub mod sealed_file;
 mod vault;
 
 pub use memory::{Fault, Memory, Operation};

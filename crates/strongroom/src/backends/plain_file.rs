@@ -22,7 +22,7 @@ use crate::secret::Version;
 mod claims;
 mod detect;
 mod directory;
-mod document;
+pub(super) mod document;
 mod dotenv;
 mod spelling;
 
@@ -122,13 +122,13 @@ fn format(url: &ProviderUrl, path: &Path) -> Result<Option<Format>> {
 }
 
 /// Runs file work off the async threads.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let runtime = Handle::try_current().map_err(|_| {
         Error::new(
             ErrorKind::Config,
-            "plain files need a running tokio runtime",
+            "reading files needs a running tokio runtime",
         )
         .with_help("call it from async code, or use `strongroom::blocking`")
     })?;
@@ -257,14 +257,17 @@ impl SecretProvider for PlainFile {
 
 /// Answers each request of a batch with the one failure of the whole.
 fn fail_all(wanted: &[Request], error: &Error) -> Vec<Result<Reply>> {
-    let fail = |request: &Request| {
-        let again = Error::new(error.kind(), error.to_string()).with_name(&request.target.name);
-        Err(match error.help() {
-            Some(help) => again.with_help(help),
-            None => again,
-        })
-    };
+    let fail = |request: &Request| Err(repeat(error).with_name(&request.target.name));
     wanted.iter().map(fail).collect()
+}
+
+/// One failure of a whole batch, once more for the next request of it.
+pub(super) fn repeat(error: &Error) -> Error {
+    let again = Error::new(error.kind(), error.to_string());
+    match error.help() {
+        Some(help) => again.with_help(help),
+        None => again,
+    }
 }
 
 fn stages() -> Error {
@@ -279,7 +282,7 @@ fn absent(message: String) -> Error {
 }
 
 /// Compares what a write expects with what is there.
-fn check_expected(expect: &Expect, found: Option<&Version>) -> Result<()> {
+pub(super) fn check_expected(expect: &Expect, found: Option<&Version>) -> Result<()> {
     let message = match (expect, found) {
         (Expect::Any, _) | (Expect::Absent, None) => return Ok(()),
         (Expect::Version(wanted), Some(found)) if wanted == found => return Ok(()),

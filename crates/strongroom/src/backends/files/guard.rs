@@ -65,19 +65,47 @@ impl Guard {
             let subject = format!("{shown} lies on a disk");
             self.rails.check(Rail::PlainFileOnDisk, &subject, name)?;
         }
-        if mode & OTHERS_READ != 0 {
-            let subject = format!("{shown} can be read by group or world");
-            match mounted {
-                // 0644 and 0444 are what the platforms make by themselves.
-                true => self.rails.warn(Rail::ReadableByOthers, &subject, name),
-                false => self.rails.check(Rail::ReadableByOthers, &subject, name)?,
-            }
-        }
-        if mode & WORLD_WRITE != 0 {
-            let subject = format!("{shown} can be written by anyone");
-            self.rails.check(Rail::WritableByOthers, &subject, name)?;
-        }
+        self.readers(opened, shown, name)?;
+        self.writers(mode, shown, name)?;
         Ok(Provenance::new().file(mode, on_tmpfs))
+    }
+
+    /// Checks an open file that holds a key: it may lie on a disk.
+    pub(in crate::backends) fn key_file(&self, opened: &Opened, shown: &dyn Display) -> Result<()> {
+        self.readers(opened, shown, None)?;
+        self.writers(opened.metadata.mode(), shown, None)
+    }
+
+    fn readers(
+        &self,
+        opened: &Opened,
+        shown: &dyn Display,
+        name: Option<&SecretName>,
+    ) -> Result<()> {
+        if opened.metadata.mode() & OTHERS_READ == 0 {
+            return Ok(());
+        }
+        let subject = format!("{shown} can be read by group or world");
+        if self.is_in_credentials_mount(on_tmpfs(&opened.file)) {
+            // 0644 and 0444 are what the platforms make by themselves.
+            self.rails.warn(Rail::ReadableByOthers, &subject, name);
+            return Ok(());
+        }
+        self.rails.check(Rail::ReadableByOthers, &subject, name)
+    }
+
+    /// Checks that not everybody can write a file.
+    pub(in crate::backends) fn writers(
+        &self,
+        mode: u32,
+        shown: &dyn Display,
+        name: Option<&SecretName>,
+    ) -> Result<()> {
+        if mode & WORLD_WRITE == 0 {
+            return Ok(());
+        }
+        let subject = format!("{shown} can be written by anyone");
+        self.rails.check(Rail::WritableByOthers, &subject, name)
     }
 
     /// Checks the directory that values are kept in.
