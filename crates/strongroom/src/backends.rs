@@ -19,7 +19,7 @@ mod aws;
 mod env_vars;
 mod memory;
 mod plain_file;
-mod sealed_file;
+pub mod sealed_file;
 mod vault;
 
 pub use memory::{Fault, Memory, Operation};

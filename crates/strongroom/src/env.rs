@@ -139,11 +139,23 @@ impl Env {
     ///
     /// Only absolute paths count, as the XDG base directory specification says.
     pub fn config_dir(&self) -> Option<PathBuf> {
+        self.user_dir("XDG_CONFIG_HOME", ".config")
+    }
+
+    /// Returns the user's directory for state that outlives a program: `$XDG_STATE_HOME`, else
+    /// `$HOME/.local/state`.
+    ///
+    /// Only absolute paths count, as the XDG base directory specification says.
+    pub fn state_dir(&self) -> Option<PathBuf> {
+        self.user_dir("XDG_STATE_HOME", ".local/state")
+    }
+
+    fn user_dir(&self, variable: &str, beneath_home: &str) -> Option<PathBuf> {
         let absolute = |name: &str| {
             let value = self.var(name).ok().flatten()?;
             Path::new(value).is_absolute().then(|| PathBuf::from(value))
         };
-        absolute("XDG_CONFIG_HOME").or_else(|| absolute("HOME").map(|home| home.join(".config")))
+        absolute(variable).or_else(|| absolute("HOME").map(|home| home.join(beneath_home)))
     }
 }
 

@@ -96,6 +96,7 @@ mod secret;
 mod secrets;
 mod validation;
 
+pub use backends::sealed_file;
 pub use backends::{Backend, Class, Connect, Fault, Memory, Opening, Operation, Probe};
 pub use connection::Connection;
 pub use declared::{Declared, DeclaredSource, Encoding, Kind};

@@ -66,6 +66,11 @@ impl SecretName {
         }
     }
 
+    /// Reports whether `name` is a valid name, without making one.
+    pub(crate) const fn is_valid(name: &str) -> bool {
+        check(name).is_none()
+    }
+
     /// Returns the whole name.
     pub fn as_str(&self) -> &str {
         match &self.0 {

@@ -17,6 +17,7 @@ use crate::secret::Secret;
 mod environment;
 mod memory;
 mod plain_file;
+mod sealed_file;
 
 /// Opens an address in an environment, with everything that the store holds declared.
 async fn open(

@@ -20,12 +20,12 @@ use crate::secret::Version;
 mod claims;
 mod detect;
 mod directory;
-mod document;
+pub(super) mod document;
 mod dotenv;
-mod guard;
-mod read;
+pub(super) mod guard;
+pub(super) mod read;
 mod spelling;
-mod write;
+pub(super) mod write;
 
 #[cfg(test)]
 mod tests;
@@ -123,13 +123,13 @@ fn format(url: &ProviderUrl, path: &Path) -> Result<Option<Format>> {
 }
 
 /// Runs file work off the async threads.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let runtime = Handle::try_current().map_err(|_| {
         Error::new(
             ErrorKind::Config,
-            "plain files need a running tokio runtime",
+            "reading files needs a running tokio runtime",
         )
         .with_help("call it from async code, or use `strongroom::blocking`")
     })?;
@@ -260,7 +260,7 @@ impl SecretProvider for PlainFile {
 }
 
 /// One failure of a whole batch, once more for the next request of it.
-fn repeat(error: &Error) -> Error {
+pub(super) fn repeat(error: &Error) -> Error {
     let again = Error::new(error.kind(), error.to_string());
     match error.help() {
         Some(help) => again.with_help(help),
@@ -280,7 +280,7 @@ fn absent(message: String) -> Error {
 }
 
 /// Compares what a write expects with what is there.
-fn check_expected(expect: &Expect, found: Option<&Version>) -> Result<()> {
+pub(super) fn check_expected(expect: &Expect, found: Option<&Version>) -> Result<()> {
     let message = match (expect, found) {
         (Expect::Any, _) | (Expect::Absent, None) => return Ok(()),
         (Expect::Version(wanted), Some(found)) if wanted == found => return Ok(()),

@@ -1,42 +1,72 @@
-//! The sealed file: how it is noticed. This version can't open it.
+//! The sealed file: secrets in one encrypted text file that is safe to commit.
+//!
+//! docs/sealed-file.md specifies the format; each module here is a chapter of it. A
+//! [`SealedFile`] is read and changed with a [`SlotKey`], which is a raw key or a passphrase.
+//! Applications use it through its provider, by an address such as
+//! `sealed:.strongroom/secrets.sealed?key_file=/etc/app/secrets.key`.
 
-use super::{Backend, Class, Probe, not_in_this_build};
-use crate::env::{Deployment, Env};
-use crate::error::Result;
-use crate::provider_url::ProviderUrl;
+use std::sync::Arc;
+
+use super::plain_file::blocking;
+use super::{Backend, Connect};
+use crate::error::{Error, ErrorKind, Result};
+use crate::provider::SecretProvider;
+
+mod crypto;
+mod detect;
+mod entries;
+mod fields;
+mod format;
+mod key;
+mod provider;
+mod rollback;
+mod slots;
+mod source;
+mod store;
+mod unlocked;
+
+#[cfg(test)]
+mod tests;
+
+pub use fields::FileId;
+pub use key::{Argon2Cost, SlotKey};
+pub use store::SealedFile;
+pub use unlocked::{NewSlot, SlotInfo};
 
 pub(super) const BACKEND: Backend = Backend::new("sealed", "sealed file", |connect| {
-    not_in_this_build(&connect, "sealed-file backend", "sealed-file")
+    Box::pin(async move {
+        let address = connect.url.to_string();
+        let file = blocking(move || SealedFile::connect(&connect)).await?;
+        let provider = provider::Provider::new(address, file);
+        Ok(Arc::new(provider) as Arc<dyn SecretProvider>)
+    })
 })
 .with_url_keys(&["key_file", "passphrase_file", "min_epoch"])
-.with_credentials(&[
-    "STRONGROOM_KEY",
-    "STRONGROOM_KEY_FILE",
-    "STRONGROOM_PASSPHRASE_FILE",
-])
-.with_detect(detect);
+.with_credentials(&[source::KEY, source::KEY_FILE, source::PASSPHRASE_FILE])
+.with_detect(detect::detect);
 
-const PATH: &str = ".strongroom/secrets.sealed";
-
-/// Each marker with the address it leads to. They differ, so that two of them are never a guess.
-fn detect(env: &Env, _: Deployment) -> Result<Vec<Probe>> {
-    let address = || ProviderUrl::new("sealed", PATH);
-    let mut probes = vec![match env.has("STRONGROOM_KEY") {
-        true => Probe::found(Class::Marker, "STRONGROOM_KEY", address()),
-        false => Probe::nothing(Class::Marker, "STRONGROOM_KEY", "not set"),
-    }];
-    for (marker, key) in [
-        ("STRONGROOM_KEY_FILE", "key_file"),
-        ("STRONGROOM_PASSPHRASE_FILE", "passphrase_file"),
-    ] {
-        probes.push(match env.var(marker)? {
-            Some(path) => Probe::found(Class::Marker, marker, address().with_query(key, path)),
-            None => Probe::nothing(Class::Marker, marker, "not set"),
-        });
+impl SealedFile {
+    /// Opens the file of a `sealed:` address as the provider does: with the key that the address,
+    /// the environment or the user's configuration gives, asking the guard rails, and comparing
+    /// with the newest state that was seen before.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] if no key is found, [`ErrorKind::Policy`] if a guard rail refuses a
+    /// file, [`ErrorKind::Integrity`] if an older state is refused, and as [`open`](Self::open).
+    pub fn connect(connect: &Connect) -> Result<Self> {
+        let wrong = |message: &str| {
+            Error::new(ErrorKind::Config, message)
+                .with_help("write `sealed:PATH?key_file=KEYFILE`, for example")
+        };
+        if connect.url.authority().is_some_and(|host| !host.is_empty()) {
+            return Err(wrong(
+                "the address of a sealed file has no host: `sealed://name` names a host, not a path",
+            ));
+        }
+        if connect.url.path().is_empty() {
+            return Err(wrong("the address of a sealed file names no path"));
+        }
+        let path = connect.resolve(connect.url.path());
+        Self::open_guarded(&path, connect)
     }
-    probes.push(match env.working_dir().join(PATH).is_file() {
-        true => Probe::found(Class::Fallback, PATH, address()),
-        false => Probe::nothing(Class::Fallback, PATH, "no such file"),
-    });
-    Ok(probes)
 }

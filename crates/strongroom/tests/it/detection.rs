@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use strongroom::sealed_file::{FileId, NewSlot, SealedFile, SlotKey};
 use strongroom::{
     Backend, Class, Detection, Env, Error, ErrorKind, Probe, ProviderUrl, Rail, Result,
     SecretsFactory,
@@ -238,9 +239,24 @@ fn the_order_among_explicit_ones_and_among_fallbacks() {
     std::fs::write(dir.path().join(".env"), "A=b\n").unwrap();
     assert_eq!(address(explain(development.clone())), "file:.env");
     std::fs::create_dir(dir.path().join(".strongroom")).unwrap();
-    std::fs::write(dir.path().join(".strongroom/secrets.sealed"), "").unwrap();
+    let sealed = dir.path().join(".strongroom/secrets.sealed");
+    let keys = dir.path().join("config/strongroom/keys");
+    std::fs::create_dir_all(&keys).unwrap();
+    let development = development.with_var("XDG_CONFIG_HOME", dir.path().join("config"));
+    let passed_over = |why: &str| {
+        let detection = explain(development.clone()).unwrap();
+        assert!(detection.to_string().contains(why), "{detection}");
+        assert_eq!(chosen(&detection).2, "file:.env");
+    };
+    std::fs::write(&sealed, "").unwrap();
+    passed_over("it is not a sealed file");
+    std::fs::remove_file(&sealed).unwrap();
+    let (key, id) = (SlotKey::generate().unwrap(), FileId::random().unwrap());
+    SealedFile::create(&sealed, id, &NewSlot::new("test", key)).unwrap();
+    passed_over("its key");
+    std::fs::write(keys.join(format!("{id}.key")), "").unwrap();
     assert_eq!(
-        address(explain(development)),
+        address(explain(development.clone())),
         "sealed:.strongroom/secrets.sealed"
     );
 }
@@ -320,10 +336,8 @@ async fn a_backend_that_is_not_in_this_build_is_an_error_that_names_its_feature(
     let cases = [
         (("VAULT_ADDR", "https://vault"), "`vault`"),
         (("STRONGROOM_AWS_PREFIX", "app"), "`aws`"),
-        (("STRONGROOM_KEY", "k"), "`sealed-file`"),
         (("STRONGROOM_PROVIDER", "vault://vault/"), "`vault`"),
         (("STRONGROOM_PROVIDER", "aws://eu-west-1/app"), "`aws`"),
-        (("STRONGROOM_PROVIDER", "sealed:x"), "`sealed-file`"),
     ];
     for (variable, feature) in cases {
         // A weaker candidate is there, and must not be taken instead.

@@ -19,13 +19,14 @@ mod change;
 mod content;
 mod fault;
 mod format;
-pub(super) mod json;
+pub(in crate::backends) mod json;
 mod toml;
 #[cfg(feature = "yaml")]
 mod yaml;
 
 use content::Content;
-pub(super) use fault::{Fault, line};
+pub(in crate::backends) use fault::Fault;
+pub(super) use fault::line;
 pub(super) use format::Format;
 
 /// The most bytes a document may have.

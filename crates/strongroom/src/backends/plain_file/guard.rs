@@ -18,7 +18,7 @@ const STICKY: u32 = 0o1000;
 
 /// The guard rails of one boot, asked about the files beneath one root.
 #[derive(Debug)]
-pub(super) struct Guard {
+pub(in crate::backends) struct Guard {
     rails: GuardRails,
     /// The root lies in a mount that a platform made for credentials, where 0444 is the default.
     in_mount: bool,
@@ -29,7 +29,7 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    pub(super) fn new(connect: &Connect, root: &Path) -> Self {
+    pub(in crate::backends) fn new(connect: &Connect, root: &Path) -> Self {
         let credentials = connect.env.var("CREDENTIALS_DIRECTORY").ok().flatten();
         let in_mount = credentials
             .map(Path::new)
@@ -49,7 +49,7 @@ impl Guard {
     /// Checks an open file, and grades what is read from it.
     ///
     /// The descriptor is what counts: between a look at a path and its opening, the file can change.
-    pub(super) fn file(
+    pub(in crate::backends) fn file(
         &self,
         file: &File,
         metadata: &Metadata,
@@ -57,28 +57,60 @@ impl Guard {
         name: Option<&SecretName>,
     ) -> Result<Provenance> {
         let (mode, on_tmpfs) = (metadata.mode(), on_tmpfs(file));
-        let subject = |what: &str| format!("the file {} {what}", shown.display());
         if !on_tmpfs && !self.in_mount && !self.root_on_disk.load(Ordering::Relaxed) {
-            self.rails
-                .check(Rail::PlainFileOnDisk, &subject("lies on a disk"), name)?;
+            let subject = format!("the file {} lies on a disk", shown.display());
+            self.rails.check(Rail::PlainFileOnDisk, &subject, name)?;
         }
-        if mode & OTHERS_READ != 0 {
-            let subject = subject("can be read by group or world");
-            if self.in_mount || (self.in_generations && on_tmpfs) {
-                self.rails.warn(Rail::ReadableByOthers, &subject, name);
-            } else {
-                self.rails.check(Rail::ReadableByOthers, &subject, name)?;
-            }
-        }
-        if mode & WORLD_WRITE != 0 {
-            let subject = subject("can be written by anyone");
-            self.rails.check(Rail::WritableByOthers, &subject, name)?;
-        }
+        self.readers(mode, on_tmpfs, shown, name)?;
+        self.writers(mode, shown, name)?;
         Ok(Provenance::new().file(mode, on_tmpfs))
     }
 
+    /// Checks an open file that holds a key: it may lie on a disk.
+    pub(in crate::backends) fn key_file(
+        &self,
+        file: &File,
+        metadata: &Metadata,
+        shown: &Path,
+    ) -> Result<()> {
+        self.readers(metadata.mode(), on_tmpfs(file), shown, None)?;
+        self.writers(metadata.mode(), shown, None)
+    }
+
+    fn readers(
+        &self,
+        mode: u32,
+        on_tmpfs: bool,
+        shown: &Path,
+        name: Option<&SecretName>,
+    ) -> Result<()> {
+        if mode & OTHERS_READ == 0 {
+            return Ok(());
+        }
+        let subject = format!("the file {} can be read by group or world", shown.display());
+        if self.in_mount || (self.in_generations && on_tmpfs) {
+            self.rails.warn(Rail::ReadableByOthers, &subject, name);
+            return Ok(());
+        }
+        self.rails.check(Rail::ReadableByOthers, &subject, name)
+    }
+
+    /// Checks that not everybody can write a file.
+    pub(in crate::backends) fn writers(
+        &self,
+        mode: u32,
+        shown: &Path,
+        name: Option<&SecretName>,
+    ) -> Result<()> {
+        if mode & WORLD_WRITE == 0 {
+            return Ok(());
+        }
+        let subject = format!("the file {} can be written by anyone", shown.display());
+        self.rails.check(Rail::WritableByOthers, &subject, name)
+    }
+
     /// Checks the directory that values are kept in.
-    pub(super) fn root(&self, root: &Path, opened: &File) -> Result<()> {
+    pub(in crate::backends) fn root(&self, root: &Path, opened: &File) -> Result<()> {
         if !self.in_mount && !on_tmpfs(opened) {
             let subject = format!("the directory {} lies on a disk", root.display());
             self.rails.check(Rail::PlainFileOnDisk, &subject, None)?;
@@ -89,7 +121,7 @@ impl Guard {
 
     /// Checks that nobody else can put files into a directory. In a sticky one, such as `/tmp`,
     /// nobody can replace what others own.
-    pub(super) fn directory(&self, mode: u32, shown: &Path) -> Result<()> {
+    pub(in crate::backends) fn directory(&self, mode: u32, shown: &Path) -> Result<()> {
         if mode & WORLD_WRITE != 0 && mode & STICKY == 0 {
             let subject = format!("the directory {} can be written by anyone", shown.display());
             self.rails.check(Rail::WritableByOthers, &subject, None)?;
@@ -98,7 +130,7 @@ impl Guard {
     }
 
     /// Checks a directory and the one that holds it, whose writer could replace it.
-    pub(super) fn directory_and_parent(&self, dir: &Path) -> Result<()> {
+    pub(in crate::backends) fn directory_and_parent(&self, dir: &Path) -> Result<()> {
         let real = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
         for dir in real.ancestors().take(2) {
             if let Ok(metadata) = std::fs::metadata(dir) {
@@ -108,7 +140,7 @@ impl Guard {
         Ok(())
     }
 
-    pub(super) fn say(&self, finding: Finding) {
+    pub(in crate::backends) fn say(&self, finding: Finding) {
         self.rails.say(finding);
     }
 }

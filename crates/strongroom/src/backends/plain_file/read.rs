@@ -19,13 +19,13 @@ const ATTEMPTS: usize = 16;
 
 /// A regular file, open for reading.
 #[derive(Debug)]
-pub(super) struct Opened {
-    pub(super) file: File,
-    pub(super) metadata: Metadata,
+pub(in crate::backends) struct Opened {
+    pub(in crate::backends) file: File,
+    pub(in crate::backends) metadata: Metadata,
 }
 
 /// Opens a directory by a path that the operator gave.
-pub(super) fn open_root(path: &Path) -> Result<Dir> {
+pub(in crate::backends) fn open_root(path: &Path) -> Result<Dir> {
     Dir::open_ambient_dir(path, cap_std::ambient_authority()).map_err(|error| {
         match is_absence(&error) {
             true => gone(path),
@@ -35,13 +35,13 @@ pub(super) fn open_root(path: &Path) -> Result<Dir> {
 }
 
 /// What was there at the opening is not: the backend itself, which says nothing about a secret.
-pub(super) fn gone(path: &Path) -> Error {
+pub(in crate::backends) fn gone(path: &Path) -> Error {
     let message = format!("{} is gone since it was opened", path.display());
     Error::new(ErrorKind::Transient, message).with_help("mount it again, or put it back")
 }
 
 /// Opens a regular file beneath `dir`; `None` if there is none. `shown` is what errors call it.
-pub(super) fn open(dir: &Dir, path: &Path, shown: &Path) -> Result<Option<Opened>> {
+pub(in crate::backends) fn open(dir: &Dir, path: &Path, shown: &Path) -> Result<Option<Opened>> {
     let mut options = OpenOptions::new();
     // A FIFO without a writer would block the opening itself.
     options.read(true).nonblock(true);
@@ -72,7 +72,11 @@ impl Opened {
     /// Reads the whole file into one allocation of exactly its size, at most `limit` bytes.
     ///
     /// A file that changes meanwhile is read again, so that no mixture of two states comes back.
-    pub(super) fn read(&mut self, limit: usize, shown: &Path) -> Result<Zeroizing<Vec<u8>>> {
+    pub(in crate::backends) fn read(
+        &mut self,
+        limit: usize,
+        shown: &Path,
+    ) -> Result<Zeroizing<Vec<u8>>> {
         let failed = |error| failure("read", shown, error);
         for _ in 0..ATTEMPTS {
             let before = self.file.metadata().map_err(failed)?;
@@ -97,7 +101,7 @@ impl Opened {
         .with_help("write the new content to another file and rename it over this one"))
     }
 
-    pub(super) fn created(&self) -> Option<SystemTime> {
+    pub(in crate::backends) fn created(&self) -> Option<SystemTime> {
         self.metadata.modified().ok()
     }
 }
@@ -113,7 +117,7 @@ fn fill(file: &mut File, buffer: &mut [u8]) -> io::Result<bool> {
 
 /// The version of a file's content: which file it is, and when it was last changed. It does not
 /// depend on the content. `generation` is the target of Kubernetes' `..data` link.
-pub(super) fn version(metadata: &Metadata, generation: Option<&str>) -> Version {
+pub(in crate::backends) fn version(metadata: &Metadata, generation: Option<&str>) -> Version {
     let mut hash = Sha256::new();
     for part in [
         metadata.ino(),
@@ -132,7 +136,7 @@ pub(super) fn version(metadata: &Metadata, generation: Option<&str>) -> Version 
 }
 
 /// Reports whether nothing is there, as opposed to something that can't be opened.
-pub(super) fn is_absence(error: &io::Error) -> bool {
+pub(in crate::backends) fn is_absence(error: &io::Error) -> bool {
     // A name that is too long for a file can't be there either.
     matches!(
         error.kind(),
@@ -141,7 +145,7 @@ pub(super) fn is_absence(error: &io::Error) -> bool {
 }
 
 /// Tells apart why an operation on a file failed, by the system's error code.
-pub(super) fn failure(doing: &str, path: &Path, error: io::Error) -> Error {
+pub(in crate::backends) fn failure(doing: &str, path: &Path, error: io::Error) -> Error {
     use rustix::io::Errno;
     let path = path.display();
     let errno = Errno::from_io_error(&error);
@@ -172,7 +176,7 @@ pub(super) fn failure(doing: &str, path: &Path, error: io::Error) -> Error {
 }
 
 /// Tells why the lock of a directory was not had.
-pub(super) fn lock_failure(path: &Path, error: io::Error) -> Error {
+pub(in crate::backends) fn lock_failure(path: &Path, error: io::Error) -> Error {
     if error.kind() == io::ErrorKind::TimedOut {
         let message = format!("another writer holds the lock of {}", path.display());
         return Error::new(ErrorKind::Transient, message)
@@ -189,7 +193,7 @@ fn not_a_file(path: &Path, what: &str) -> Error {
     .with_help("put a regular file there, or take it away")
 }
 
-pub(super) fn too_large(path: &Path, limit: usize) -> Error {
+pub(in crate::backends) fn too_large(path: &Path, limit: usize) -> Error {
     let kib = limit / 1024;
     Error::new(
         ErrorKind::Malformed,

@@ -20,12 +20,12 @@ const ABANDONED: Duration = Duration::from_secs(60 * 60);
 
 /// Holds the advisory lock of a directory until it is dropped.
 #[derive(Debug)]
-pub(super) struct Lock {
+pub(in crate::backends) struct Lock {
     _file: File,
 }
 
 /// Waits for the lock of `dir`. Blocks; an error of kind `TimedOut` ends the wait.
-pub(super) fn lock(dir: &Dir) -> io::Result<Lock> {
+pub(in crate::backends) fn lock(dir: &Dir) -> io::Result<Lock> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).mode(0o600);
     // Neither a link nor a FIFO in its place may lead away or hang.
@@ -49,7 +49,7 @@ pub(super) fn lock(dir: &Dir) -> io::Result<Lock> {
 /// old content or the new. `old` is what is there now.
 ///
 /// The file is readable by its owner only, and by nobody who could not read the old one.
-pub(super) fn replace(
+pub(in crate::backends) fn replace(
     dir: &Dir,
     name: &str,
     content: &[u8],
@@ -78,7 +78,7 @@ pub(super) fn replace(
 }
 
 /// Removes the file `name` of `dir`.
-pub(super) fn remove(dir: &Dir, name: &str) -> io::Result<()> {
+pub(in crate::backends) fn remove(dir: &Dir, name: &str) -> io::Result<()> {
     dir.remove_file(name)?;
     sync(dir)
 }

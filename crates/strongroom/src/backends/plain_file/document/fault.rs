@@ -6,17 +6,17 @@ use crate::error::{Error, ErrorKind};
 
 /// What a parser found wrong, and where. Never the text it found it in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in super::super) struct Fault {
-    pub(in super::super) what: String,
+pub(in crate::backends) struct Fault {
+    pub(in crate::backends) what: String,
     /// From 1.
-    pub(in super::super) line: usize,
+    pub(in crate::backends) line: usize,
     /// From 1; `None` where only the line is known.
-    pub(in super::super) column: Option<usize>,
+    pub(in crate::backends) column: Option<usize>,
 }
 
 impl Fault {
     /// Makes a fault of a place in `text`, given in bytes.
-    pub(in super::super) fn at(text: &[u8], offset: usize, what: impl Into<String>) -> Self {
+    pub(in crate::backends) fn at(text: &[u8], offset: usize, what: impl Into<String>) -> Self {
         let before = text.get(..offset).unwrap_or(text);
         let start = before.iter().rposition(|byte| *byte == b'\n');
         let column = before
@@ -29,7 +29,7 @@ impl Fault {
         }
     }
 
-    pub(in super::super) fn in_line(line: usize, what: impl Into<String>) -> Self {
+    pub(in crate::backends) fn in_line(line: usize, what: impl Into<String>) -> Self {
         Self {
             what: what.into(),
             line,
@@ -37,7 +37,7 @@ impl Fault {
         }
     }
 
-    pub(in super::super) fn in_file(self, path: &Path) -> Error {
+    pub(in crate::backends) fn in_file(self, path: &Path) -> Error {
         let (path, line) = (path.display(), self.line);
         let place = match self.column {
             Some(column) => format!("{path}, line {line}, column {column}"),
@@ -48,7 +48,7 @@ impl Fault {
 }
 
 /// The line that follows `before`, from 1.
-pub(in super::super) fn line(before: &[u8]) -> usize {
+pub(in crate::backends) fn line(before: &[u8]) -> usize {
     let newlines = before.iter().filter(|byte| **byte == b'\n').count();
     newlines.saturating_add(1)
 }

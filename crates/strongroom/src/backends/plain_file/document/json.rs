@@ -16,13 +16,13 @@ use crate::secret::Secret;
 pub(super) const MAX_DEPTH: usize = 32;
 
 /// A checked document.
-pub(in super::super) struct Tree {
+pub(in crate::backends) struct Tree {
     text: Zeroizing<Vec<u8>>,
     root: Node,
 }
 
 /// One value of the document.
-pub(in super::super) struct Node {
+pub(in crate::backends) struct Node {
     at: Range<usize>,
     /// The members of an object.
     members: Option<Vec<(String, Node)>>,
@@ -30,7 +30,7 @@ pub(in super::super) struct Node {
 
 impl Tree {
     /// Checks the whole document: its syntax, its depth, and that no object has one key twice.
-    pub(in super::super) fn parse(text: Zeroizing<Vec<u8>>) -> Result<Self, Fault> {
+    pub(in crate::backends) fn parse(text: Zeroizing<Vec<u8>>) -> Result<Self, Fault> {
         let json = std::str::from_utf8(&text)
             .map_err(|error| Fault::at(&text, error.valid_up_to(), "this is not UTF-8 text"))?;
         // RFC 8259 lets a parser ignore the mark that some editors begin a file with.
@@ -51,7 +51,7 @@ impl Tree {
     }
 
     /// Finds the value at the end of a way of keys.
-    pub(in super::super) fn find(&self, way: &[&str]) -> Option<&Node> {
+    pub(in crate::backends) fn find(&self, way: &[&str]) -> Option<&Node> {
         way.iter().try_fold(&self.root, |node, key| {
             let mut members = node.members.iter().flatten();
             members.find(|(name, _)| name == key).map(|(_, node)| node)
@@ -59,7 +59,7 @@ impl Tree {
     }
 
     /// Returns the value there: a string decoded, anything else as the text it is written in.
-    pub(in super::super) fn value(&self, way: &[&str]) -> Result<Zeroizing<Vec<u8>>, Fault> {
+    pub(in crate::backends) fn value(&self, way: &[&str]) -> Result<Zeroizing<Vec<u8>>, Fault> {
         let Some(node) = self.find(way) else {
             return Ok(Zeroizing::default());
         };
@@ -77,7 +77,7 @@ impl Tree {
     }
 
     /// Lists the ways to every value that is not an object, joined by `/`.
-    pub(in super::super) fn leaves(&self) -> Vec<String> {
+    pub(in crate::backends) fn leaves(&self) -> Vec<String> {
         fn walk(node: &Node, way: &str, leaves: &mut Vec<String>) {
             for (key, node) in node.members.iter().flatten() {
                 let way = if way.is_empty() {
@@ -99,7 +99,7 @@ impl Tree {
 
 /// Writes the document again with one field set to a text, or taken out (`None`). The other fields
 /// keep the text of their values. `None` comes back when nothing is left.
-pub(in super::super) fn with_field(
+pub(in crate::backends) fn with_field(
     tree: Option<&Tree>,
     field: &str,
     value: Option<&Secret>,

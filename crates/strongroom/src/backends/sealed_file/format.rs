@@ -1,0 +1,328 @@
+//! A sealed file as lines: split and checked, nothing decrypted. docs/sealed-file.md is its page.
+
+use std::ops::Range;
+
+use super::crypto::FORMAT;
+use super::entries::{DataKey, Entry};
+use super::fields::{self, FileId};
+use super::slots::{MAX_SLOTS, Slot};
+use crate::error::{Error, ErrorKind, Result};
+use crate::name::SecretName;
+
+/// The most bytes that a sealed file may have.
+pub(super) const MAX_BYTES: usize = 64 * 1024 * 1024;
+
+/// A file that has the form of a sealed file. Whether anybody changed it, its seal will say.
+pub(super) struct Document {
+    text: String,
+    pub(super) id: FileId,
+    pub(super) epoch: u64,
+    pub(super) slots: Vec<Slot>,
+    places: Vec<Place>,
+    /// How many bytes the seal is over.
+    sealed: usize,
+    pub(super) seal: [u8; 32],
+}
+
+/// Where the lines of one name are.
+struct Place {
+    /// The `entry` line, and the `previous` line where there is one.
+    lines: Range<usize>,
+    name: Range<usize>,
+    /// Where the `previous` line begins; the end of the lines where there is none.
+    previous: usize,
+}
+
+impl Document {
+    /// Splits a file into its lines, and checks the order of them, the header, the slots and the
+    /// names. The other fields of an entry are checked where it is read.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] for a newer format; [`ErrorKind::Malformed`], with the line, for
+    /// anything that a writer of this format would have written otherwise.
+    pub(super) fn parse(bytes: Vec<u8>) -> Result<Self> {
+        if bytes.len() > MAX_BYTES {
+            return Err(wrong(
+                1,
+                "the file is larger than 64 MiB, which is the most",
+            ));
+        }
+        let text = String::from_utf8(bytes).map_err(|_| wrong(1, "this is not a sealed file"))?;
+        let mut lines = Lines::new(&text);
+        check_format(lines.next()?.1)?;
+        let id = lines.field("file ", |field| field.parse().ok())?;
+        let epoch = lines.field("epoch ", |field| fields::number(field).filter(|n| *n > 0))?;
+        let mut slots: Vec<Slot> = Vec::new();
+        while lines.rest().starts_with("slot ") {
+            let (_, line) = lines.next()?;
+            let slot = Slot::parse(line).map_err(|error| at_line(lines.number, &error))?;
+            if slots.last().is_some_and(|last| last.id >= slot.id) {
+                return Err(lines.wrong("the slots are not in the order of their ids"));
+            }
+            slots.push(slot);
+            if slots.len() > MAX_SLOTS {
+                return Err(lines.wrong("a sealed file has at most 8 slots"));
+            }
+        }
+        if slots.is_empty() {
+            return Err(lines.wrong("a sealed file has at least one slot"));
+        }
+        let mut places: Vec<Place> = Vec::new();
+        while !lines.rest().starts_with("seal ") {
+            lines.place(&mut places)?;
+        }
+        let sealed = lines.at;
+        let seal = lines.field("seal ", fields::hex)?;
+        if !lines.rest().is_empty() {
+            return Err(lines.wrong("there is something after the seal"));
+        }
+        Ok(Self {
+            id,
+            epoch,
+            slots,
+            places,
+            sealed,
+            seal,
+            text,
+        })
+    }
+
+    /// Checks the seal over every byte before it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Integrity`] if any of them was changed.
+    pub(super) fn check_seal(&self, data: &DataKey) -> Result<()> {
+        use hmac::Mac as _;
+        let covered = self.text.get(..self.sealed).unwrap_or_default();
+        let mac = super::crypto::mac(&data.seal()?, &[covered])?;
+        mac.verify_slice(&self.seal).map_err(|_| {
+            let message = "the seal is broken: the file was changed without its key";
+            Error::new(ErrorKind::Integrity, message)
+                .with_help("restore the file from a copy that you trust, from git for example")
+        })
+    }
+
+    /// Finds the lines of a name: the current one, and the previous one where there is one.
+    pub(super) fn lines_of(&self, name: &str) -> Option<(&str, Option<&str>)> {
+        let at = self.position(name).ok()?;
+        self.places.get(at).map(|place| self.lines_at(place))
+    }
+
+    /// All names with their lines, in order.
+    pub(super) fn lines(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        self.places.iter().map(|place| self.lines_at(place))
+    }
+
+    /// All names, in order.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.places.iter().map(|place| self.at(&place.name))
+    }
+
+    /// The text of all entries before a name, and of all after it.
+    pub(super) fn around(&self, name: &str) -> (&str, &str) {
+        let begin = self.places.first().map_or(self.sealed, |p| p.lines.start);
+        let (before, after) = match self.position(name) {
+            Ok(at) => match self.places.get(at) {
+                Some(place) => (place.lines.start, place.lines.end),
+                None => (self.sealed, self.sealed),
+            },
+            Err(at) => {
+                let next = self.places.get(at).map_or(self.sealed, |p| p.lines.start);
+                (next, next)
+            }
+        };
+        (self.at(&(begin..before)), self.at(&(after..self.sealed)))
+    }
+
+    /// The text of all entries.
+    pub(super) fn entries(&self) -> &str {
+        let begin = self.places.first().map_or(self.sealed, |p| p.lines.start);
+        self.at(&(begin..self.sealed))
+    }
+
+    fn lines_at(&self, place: &Place) -> (&str, Option<&str>) {
+        let current = self.at(&(place.lines.start..place.previous));
+        let previous = self.at(&(place.previous..place.lines.end));
+        let previous = (!previous.is_empty()).then(|| previous.trim_end_matches('\n'));
+        (current.trim_end_matches('\n'), previous)
+    }
+
+    fn position(&self, name: &str) -> std::result::Result<usize, usize> {
+        self.places
+            .binary_search_by(|place| self.at(&place.name).cmp(name))
+    }
+
+    fn at(&self, range: &Range<usize>) -> &str {
+        self.text.get(range.clone()).unwrap_or_default()
+    }
+}
+
+/// How many bytes the first two lines have.
+pub(super) const HEAD: u64 = 58;
+
+/// Reads the file's id from its first two lines.
+pub(super) fn id(head: &[u8]) -> Option<FileId> {
+    let mut lines = std::str::from_utf8(head).ok()?.lines();
+    check_format(lines.next()?).ok()?;
+    lines.next()?.strip_prefix("file ")?.parse().ok()
+}
+
+/// Reads a line of an entry that a [`Document`] found.
+pub(super) fn entry(line: &str) -> Result<Entry<'_>> {
+    Entry::parse(line).ok_or_else(|| {
+        let name = line.split(' ').nth(1).unwrap_or_default();
+        let message = format!("the line of the entry `{name}` has not the form of one");
+        Error::new(ErrorKind::Malformed, message)
+            .with_help("restore the file from a copy that you trust")
+    })
+}
+
+/// Writes a whole file: the header, the slots in the order of their ids, the entries, the seal.
+pub(super) fn compose(
+    data: &DataKey,
+    epoch: u64,
+    slots: &[Slot],
+    entries: &[&str],
+) -> Result<String> {
+    use hmac::Mac as _;
+    let mut slots: Vec<&Slot> = slots.iter().collect();
+    slots.sort_by(|a, b| a.id.cmp(&b.id));
+    let mut text = format!("{FORMAT}\nfile {}\nepoch {epoch}\n", data.file);
+    let length = entries.iter().map(|part| part.len()).sum::<usize>();
+    text.reserve(length.saturating_add(MAX_SLOTS.saturating_mul(512)));
+    for slot in slots {
+        text.push_str(&slot.line);
+        text.push('\n');
+    }
+    entries.iter().for_each(|part| text.push_str(part));
+    let mac = super::crypto::mac(&data.seal()?, &[&text])?;
+    let seal: [u8; 32] = mac.finalize().into_bytes().into();
+    text.push_str("seal ");
+    text.push_str(&base16ct::lower::encode_string(&seal));
+    text.push('\n');
+    if text.len() > MAX_BYTES {
+        let message = "a sealed file has at most 64 MiB, and would have more";
+        return Err(Error::new(ErrorKind::Unsupported, message)
+            .with_help("split the secrets into several files, or use a server"));
+    }
+    Ok(text)
+}
+
+fn check_format(line: &str) -> Result<()> {
+    if line == FORMAT {
+        return Ok(());
+    }
+    let (name, ours) = FORMAT.split_once(' ').unwrap_or_default();
+    let version = line
+        .strip_prefix(name)
+        .and_then(|rest| rest.strip_prefix(' '));
+    let newer = |theirs: &str| fields::number(theirs) > fields::number(ours);
+    if version.is_some_and(newer) {
+        let message = "the file has a newer format than this version of strongroom knows";
+        return Err(Error::new(ErrorKind::Unsupported, message).with_help("update strongroom"));
+    }
+    let error = wrong(1, "this is not a sealed file");
+    Err(match line.strip_suffix('\r') {
+        Some(FORMAT) => wrong(1, "the line endings were converted, which breaks the seal")
+            .with_help("write `*.sealed -text` to .gitattributes and check the file out again"),
+        _ => error,
+    })
+}
+
+fn wrong(line: usize, what: &str) -> Error {
+    Error::new(ErrorKind::Malformed, format!("line {line}: {what}"))
+        .with_help("restore the file from a copy that you trust, from git for example")
+}
+
+fn at_line(line: usize, error: &Error) -> Error {
+    let error_at = Error::new(error.kind(), format!("line {line}: {error}"));
+    match error.help() {
+        Some(help) => error_at.with_help(help),
+        None => error_at,
+    }
+}
+
+/// Walks through the lines; each ends with one LF.
+struct Lines<'a> {
+    text: &'a str,
+    at: usize,
+    number: usize,
+}
+
+impl<'a> Lines<'a> {
+    fn new(text: &'a str) -> Self {
+        Self {
+            text,
+            at: 0,
+            number: 0,
+        }
+    }
+
+    fn rest(&self) -> &'a str {
+        self.text.get(self.at..).unwrap_or_default()
+    }
+
+    /// The next line without its newline, and where it begins.
+    fn next(&mut self) -> Result<(usize, &'a str)> {
+        self.number = self.number.saturating_add(1);
+        let Some((line, _)) = self.rest().split_once('\n') else {
+            return Err(self.wrong("the file ends too early"));
+        };
+        let start = self.at;
+        self.at = start.saturating_add(line.len()).saturating_add(1);
+        Ok((start, line))
+    }
+
+    /// The next line, which is a word and one field.
+    fn field<T>(&mut self, word: &str, read: impl FnOnce(&'a str) -> Option<T>) -> Result<T> {
+        let (_, line) = self.next()?;
+        line.strip_prefix(word).and_then(read).ok_or_else(|| {
+            let what = format!("this is not a line `{}`", word.trim_end());
+            self.wrong(&what)
+        })
+    }
+
+    /// The next line, which belongs to an entry.
+    fn place(&mut self, places: &mut Vec<Place>) -> Result<()> {
+        let (start, line) = self.next()?;
+        let (word, name) = line.split_once(' ').unwrap_or((line, ""));
+        let name = name.split_once(' ').map_or(name, |(name, _)| name);
+        let name_at = start.saturating_add(word.len()).saturating_add(1);
+        let range = name_at..name_at.saturating_add(name.len());
+        let last = places.last_mut();
+        let last_name = last
+            .as_ref()
+            .and_then(|last| self.text.get(last.name.clone()));
+        match word {
+            "entry" => {
+                if !SecretName::is_valid(name) || name.contains('#') {
+                    return Err(self.wrong("this is not the name of a secret"));
+                }
+                if last_name.is_some_and(|last| last >= name) {
+                    return Err(self.wrong("the entries are not in the order of their names"));
+                }
+                places.push(Place {
+                    lines: start..self.at,
+                    name: range,
+                    previous: self.at,
+                });
+                Ok(())
+            }
+            "previous" => match last {
+                Some(last) if last_name == Some(name) && last.previous == last.lines.end => {
+                    last.lines.end = self.at;
+                    Ok(())
+                }
+                _ => Err(self.wrong("a previous value stands without its entry")),
+            },
+            "<<<<<<<" | "=======" | ">>>>>>>" => Err(self
+                .wrong("git left the marks of a conflict here")
+                .with_help("check one side out, or let `strongroom init --git` set up the merge")),
+            _ => Err(self.wrong("this is neither an entry nor the seal")),
+        }
+    }
+
+    fn wrong(&self, what: &str) -> Error {
+        wrong(self.number.max(1), what)
+    }
+}

@@ -1,0 +1,297 @@
+//! What opens a slot: a raw key of 32 bytes, or a passphrase.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use argon2::{Algorithm, Argon2, Block, Params, Version};
+use zeroize::Zeroizing;
+
+use super::crypto::{Key, random_key};
+use super::fields::{self, FileId};
+use crate::declared::{Declared, Encoding, Kind};
+use crate::error::{Error, ErrorKind, Result};
+use crate::name::SecretName;
+use crate::policy;
+use crate::report::Severity;
+use crate::secret::Secret;
+
+/// What the first line of a key file begins with, before the id of its sealed file.
+const KEY_FILE: &str = "# strongroom key of sealed file ";
+
+/// What opens a slot of a sealed file: a raw key of 32 bytes, or a passphrase.
+///
+/// Wiped when the last clone is dropped; `Debug` shows which of the two it is and no more.
+#[derive(Clone)]
+pub struct SlotKey {
+    form: Form,
+    /// The sealed file that a key file says it belongs to.
+    file: Option<FileId>,
+    // The last slot whose Argon2id was paid for, so that each later reading of the file is cheap.
+    stretched: Arc<Mutex<Option<Stretched>>>,
+}
+
+#[derive(Clone)]
+pub(super) enum Form {
+    Raw(Secret),
+    Passphrase(Secret),
+}
+
+struct Stretched {
+    cost: Argon2Cost,
+    salt: [u8; 16],
+    key: Key,
+}
+
+impl SlotKey {
+    fn new(form: Form) -> Self {
+        Self {
+            form,
+            file: None,
+            stretched: Arc::default(),
+        }
+    }
+
+    /// Draws a new raw key.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Transient`] if the system's random source fails.
+    pub fn generate() -> Result<Self> {
+        let key = random_key()?;
+        Ok(Self::new(Form::Raw(Secret::from_bytes(key.to_vec()))))
+    }
+
+    /// Takes a raw key.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Malformed`] if it has not exactly 32 bytes.
+    pub fn raw(key: Secret) -> Result<Self> {
+        match key.len() {
+            32 => Ok(Self::new(Form::Raw(key))),
+            _ => Err(not_a_key()),
+        }
+    }
+
+    /// Takes a passphrase. Every byte counts, blanks and newlines too.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Malformed`] if it is empty or has more than 1024 bytes.
+    pub fn passphrase(passphrase: Secret) -> Result<Self> {
+        match passphrase.len() {
+            1..=1024 => Ok(Self::new(Form::Passphrase(passphrase))),
+            _ => Err(Error::new(
+                ErrorKind::Malformed,
+                "a passphrase has 1 to 1024 bytes",
+            )),
+        }
+    }
+
+    /// Reads a raw key as 64 hexadecimal digits, or as base64 of 32 bytes (RFC 4648 section 4 or 5).
+    ///
+    /// Lines that begin with `#` are comments; the first may name the sealed file, as
+    /// [`to_text`](Self::to_text) writes it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Malformed`] if it is neither. The text is never quoted.
+    pub fn from_text(text: &Secret) -> Result<Self> {
+        let text = text.expose_str().map_err(|_| not_a_key())?;
+        let file = text.strip_prefix(KEY_FILE).and_then(|rest| {
+            let id = rest.lines().next()?;
+            id.trim_end().parse().ok()
+        });
+        let mut lines = text.lines().map(str::trim);
+        let mut words = lines
+            .by_ref()
+            .filter(|l| !l.is_empty() && !l.starts_with('#'));
+        let (Some(word), None) = (words.next(), words.next()) else {
+            return Err(not_a_key());
+        };
+        let encodings = [Encoding::Hex, Encoding::Base64, Encoding::Base64Url];
+        let decoded = encodings
+            .iter()
+            .filter_map(|encoding| encoding.decode_bytes(word.as_bytes()))
+            .find(|decoded| decoded.len() == 32);
+        let mut key = Self::raw(Secret::from_bytes(decoded.ok_or_else(not_a_key)?))?;
+        key.file = file;
+        Ok(key)
+    }
+
+    /// Returns the text of a key file for a raw key: the sealed file it belongs to, and the key.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] for a passphrase.
+    pub fn to_text(&self, file: FileId) -> Result<Secret> {
+        let Form::Raw(key) = &self.form else {
+            let message = "a passphrase is not written to a key file";
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        };
+        let encoded = Encoding::Base64.encode(key);
+        let encoded = encoded.expose_str()?;
+        let head = format!("{KEY_FILE}{file}\n");
+        let mut text = Zeroizing::new(Vec::with_capacity(
+            head.len().saturating_add(encoded.len()).saturating_add(1),
+        ));
+        text.extend_from_slice(head.as_bytes());
+        text.extend_from_slice(encoded.as_bytes());
+        text.push(b'\n');
+        Ok(Secret::from_utf8_or_bytes(text))
+    }
+
+    /// Reports whether it is a passphrase.
+    pub fn is_passphrase(&self) -> bool {
+        matches!(self.form, Form::Passphrase(_))
+    }
+
+    pub(super) fn form(&self) -> &Form {
+        &self.form
+    }
+
+    /// The sealed file that a key file says it belongs to.
+    pub(super) fn file(&self) -> Option<FileId> {
+        self.file
+    }
+
+    /// Refuses a key that is too weak for a new slot, by the rules for keys and for passwords.
+    pub(super) fn check_strength(&self) -> Result<()> {
+        const NAME: SecretName = SecretName::from_static("slot");
+        let (secret, declared, what) = match &self.form {
+            Form::Raw(key) => {
+                let declared = Declared::new(NAME, Kind::Key).with_encoding(Encoding::Hex);
+                (key, declared, "key")
+            }
+            Form::Passphrase(text) => (text, Declared::new(NAME, Kind::Password), "passphrase"),
+        };
+        let findings = policy::check_one(&declared, secret);
+        match findings.iter().find(|f| f.severity == Severity::Violation) {
+            None => Ok(()),
+            Some(finding) => {
+                let message = format!("the {what} is too weak for a slot: {}", finding.message);
+                Err(Error::new(ErrorKind::Policy, message).with_help(finding.help.clone()))
+            }
+        }
+    }
+
+    /// Turns a passphrase into a key by Argon2id (RFC 9106, version 0x13).
+    pub(super) fn stretch(passphrase: &Secret, cost: Argon2Cost, salt: &[u8; 16]) -> Result<Key> {
+        let failed = || {
+            let message = format!("there are no {} MiB of memory", cost.memory_kib / 1024);
+            Error::new(ErrorKind::Transient, message)
+                .with_help("a passphrase needs this much memory to be checked; a raw key does not")
+        };
+        let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(32))
+            .map_err(|_| failed())?;
+        let mut blocks: Vec<Block> = Vec::new();
+        let count = params.block_count();
+        blocks.try_reserve_exact(count).map_err(|_| failed())?;
+        blocks.resize(count, Block::default());
+        let mut blocks = Zeroizing::new(blocks);
+        let mut key = Key::default();
+        Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+            .hash_password_into_with_memory(
+                passphrase.expose_bytes(),
+                salt,
+                key.as_mut_slice(),
+                blocks.as_mut_slice(),
+            )
+            .map_err(|_| failed())?;
+        Ok(key)
+    }
+
+    /// The stretched key of a slot that this passphrase opened before.
+    pub(super) fn remembered(&self, cost: Argon2Cost, salt: &[u8; 16]) -> Option<Key> {
+        let kept = self
+            .stretched
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        kept.as_ref()
+            .filter(|kept| kept.cost == cost && kept.salt == *salt)
+            .map(|kept| kept.key.clone())
+    }
+
+    pub(super) fn remember(&self, cost: Argon2Cost, salt: [u8; 16], key: Key) {
+        let mut kept = self
+            .stretched
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *kept = Some(Stretched { cost, salt, key });
+    }
+}
+
+impl fmt::Debug for SlotKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.form {
+            Form::Raw(_) => "SlotKey(raw, [REDACTED])",
+            Form::Passphrase(_) => "SlotKey(passphrase, [REDACTED])",
+        })
+    }
+}
+
+fn not_a_key() -> Error {
+    Error::new(ErrorKind::Malformed, "this is not a key of a sealed file")
+        .with_help("a key is 32 bytes, written as 64 hexadecimal digits or in base64")
+}
+
+/// What it costs to try one passphrase: the parameters of Argon2id.
+///
+/// ```
+/// use strongroom::sealed_file::Argon2Cost;
+///
+/// assert_eq!(Argon2Cost::default(), Argon2Cost::new(64 * 1024, 3, 4)?);
+/// assert!(Argon2Cost::new(1024, 3, 4).is_err());
+/// # Ok::<(), strongroom::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Argon2Cost {
+    memory_kib: u32,
+    passes: u32,
+    lanes: u32,
+}
+
+impl Default for Argon2Cost {
+    /// RFC 9106's second recommendation: 64 MiB, 3 passes, 4 lanes.
+    fn default() -> Self {
+        Self {
+            memory_kib: 64 * 1024,
+            passes: 3,
+            lanes: 4,
+        }
+    }
+}
+
+impl Argon2Cost {
+    /// Takes memory in KiB, passes and lanes.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Malformed`] if they are out of bounds: 19 to 256 MiB, 2 to 8 passes, 1 to 4
+    /// lanes.
+    pub fn new(memory_kib: u32, passes: u32, lanes: u32) -> Result<Self> {
+        let within = (19 * 1024..=256 * 1024).contains(&memory_kib)
+            && (2..=8).contains(&passes)
+            && (1..=4).contains(&lanes);
+        let cost = Self {
+            memory_kib,
+            passes,
+            lanes,
+        };
+        within.then_some(cost).ok_or_else(|| {
+            let message = "the cost of a passphrase is out of bounds";
+            Error::new(ErrorKind::Malformed, message)
+                .with_help("19 to 256 MiB of memory, 2 to 8 passes and 1 to 4 lanes are allowed")
+        })
+    }
+
+    /// Reads the three fields of a slot's line.
+    pub(super) fn from_fields(fields: [&str; 3]) -> Option<Result<Self>> {
+        let [memory, passes, lanes] = fields.map(|field| {
+            let number = fields::number(field)?;
+            u32::try_from(number).ok().or(Some(u32::MAX))
+        });
+        Some(Self::new(memory?, passes?, lanes?))
+    }
+}
+
+impl fmt::Display for Argon2Cost {
+    /// As a slot's line holds it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.memory_kib, self.passes, self.lanes)
+    }
+}

@@ -1,0 +1,164 @@
+//! Where the key of a sealed file comes from.
+
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use super::fields::FileId;
+use super::key::SlotKey;
+use crate::backends::Connect;
+use crate::backends::plain_file::guard::Guard;
+use crate::backends::plain_file::read;
+use crate::env::Env;
+use crate::error::{Error, ErrorKind, Result};
+use crate::secret::Secret;
+
+/// The variables that hold a key or lead to one.
+pub(super) const KEY: &str = "STRONGROOM_KEY";
+pub(super) const KEY_FILE: &str = "STRONGROOM_KEY_FILE";
+pub(super) const PASSPHRASE_FILE: &str = "STRONGROOM_PASSPHRASE_FILE";
+
+/// The most bytes that a key file or a passphrase file may have.
+const MAX_BYTES: usize = 4096;
+
+/// One place that a key may come from.
+enum Place {
+    Variable,
+    KeyFile(PathBuf),
+    PassphraseFile(PathBuf),
+}
+
+/// Finds the key: what the address names, else what a variable says, else the user's own key file
+/// of this sealed file, whose id `id` finds out.
+pub(super) fn find(connect: &Connect, id: impl FnOnce() -> Result<FileId>) -> Result<SlotKey> {
+    let place = match one_of(in_address(connect), "the provider's address gives")? {
+        Some(place) => Some(place),
+        None => one_of(in_environment(connect)?, "the environment gives")?,
+    };
+    match place {
+        Some(Place::Variable) => from_variable(&connect.env),
+        Some(Place::KeyFile(path)) => from_key_file(connect, &path, missing),
+        Some(Place::PassphraseFile(path)) => {
+            let text = read_file(connect, &path, missing)?;
+            SlotKey::passphrase(without_newline(&text)).map_err(|error| in_file(&path, &error))
+        }
+        None => {
+            let id = id()?;
+            let Some(path) = default_path(&connect.env, id) else {
+                let message = "no key was given, and without a home directory there is no default";
+                return Err(Error::new(ErrorKind::Config, message).with_help(GIVE_ONE));
+            };
+            from_key_file(connect, &path, |path| no_default(path, id))
+        }
+    }
+}
+
+/// The user's own key file of a sealed file: `strongroom/keys/<file id>.key` in the configuration
+/// directory.
+pub(super) fn default_path(env: &Env, id: FileId) -> Option<PathBuf> {
+    let name = format!("strongroom/keys/{id}.key");
+    env.config_dir().map(|dir| dir.join(name))
+}
+
+const GIVE_ONE: &str = "add `?key_file=FILE` or `?passphrase_file=FILE` to the address, or set \
+                        STRONGROOM_KEY_FILE, STRONGROOM_PASSPHRASE_FILE or STRONGROOM_KEY";
+
+fn in_address(connect: &Connect) -> Vec<Place> {
+    let path = |key| connect.url.query(key).map(|path| connect.resolve(path));
+    let key = path("key_file").map(Place::KeyFile);
+    let passphrase = path("passphrase_file").map(Place::PassphraseFile);
+    key.into_iter().chain(passphrase).collect()
+}
+
+fn in_environment(connect: &Connect) -> Result<Vec<Place>> {
+    let env = &connect.env;
+    let path = |name| -> Result<Option<PathBuf>> {
+        Ok(env.var(name)?.map(|path| env.working_dir().join(path)))
+    };
+    let mut places = Vec::new();
+    places.extend(env.var(KEY)?.map(|_| Place::Variable));
+    places.extend(path(KEY_FILE)?.map(Place::KeyFile));
+    places.extend(path(PASSPHRASE_FILE)?.map(Place::PassphraseFile));
+    Ok(places)
+}
+
+fn one_of(mut places: Vec<Place>, who: &str) -> Result<Option<Place>> {
+    let place = places.pop();
+    if places.is_empty() {
+        return Ok(place);
+    }
+    let message = format!("{who} more than one key for the sealed file");
+    Err(Error::new(ErrorKind::Config, message).with_help("give exactly one of them"))
+}
+
+fn from_variable(env: &Env) -> Result<SlotKey> {
+    let text = env.var(KEY)?.unwrap_or_default();
+    SlotKey::from_text(&Secret::from_text(text)).map_err(|error| {
+        let message = format!("the variable {KEY} holds no key of a sealed file");
+        let located = Error::new(error.kind(), message);
+        located.with_help(error.help().unwrap_or_default())
+    })
+}
+
+fn from_key_file(
+    connect: &Connect,
+    path: &Path,
+    missing: impl FnOnce(&Path) -> Error,
+) -> Result<SlotKey> {
+    let text = read_file(connect, path, missing)?;
+    SlotKey::from_text(&Secret::from_bytes(text)).map_err(|error| in_file(path, &error))
+}
+
+fn read_file(
+    connect: &Connect,
+    path: &Path,
+    missing: impl FnOnce(&Path) -> Error,
+) -> Result<Zeroizing<Vec<u8>>> {
+    // A key may be linked to from anywhere, as platforms do it: the path is followed to its end.
+    let real = match path.canonicalize() {
+        Ok(real) => real,
+        Err(error) if read::is_absence(&error) => return Err(missing(path)),
+        Err(error) => return Err(read::failure("open", path, error)),
+    };
+    let (Some(dir), Some(name)) = (real.parent(), real.file_name()) else {
+        return Err(missing(path));
+    };
+    let guard = Guard::new(connect, dir);
+    let Some(mut opened) = read::open(&read::open_root(dir)?, Path::new(name), path)? else {
+        return Err(missing(path));
+    };
+    guard.key_file(&opened.file, &opened.metadata, path)?;
+    guard.directory_and_parent(dir)?;
+    opened.read(MAX_BYTES, path)
+}
+
+/// A passphrase without the newline that editors put at the end of a file.
+fn without_newline(text: &[u8]) -> Secret {
+    let text = text.strip_suffix(b"\n").unwrap_or(text);
+    let text = text.strip_suffix(b"\r").unwrap_or(text);
+    Secret::from_utf8_or_bytes(text.to_vec())
+}
+
+fn missing(path: &Path) -> Error {
+    let message = format!("the key's file {} does not exist", path.display());
+    Error::new(ErrorKind::Config, message)
+        .with_help("correct its path; a lost key can't be recovered, another slot still opens")
+}
+
+fn no_default(path: &Path, id: FileId) -> Error {
+    let message = format!(
+        "there is no key for sealed file {id}: {} does not exist",
+        path.display()
+    );
+    Error::new(ErrorKind::Config, message).with_help(format!(
+        "put the key there, or {GIVE_ONE}; a recovery slot opens it too"
+    ))
+}
+
+fn in_file(path: &Path, error: &Error) -> Error {
+    let located = Error::new(error.kind(), format!("{}: {error}", path.display()));
+    match error.help() {
+        Some(help) => located.with_help(help),
+        None => located,
+    }
+}
