@@ -2,6 +2,7 @@
 
 use std::future::Future;
 
+use strongroom::sealed_file::SealedFile;
 use strongroom::{
     Backend, Connection, Env, Error, ErrorKind, SecretName, SecretsBuilder, SecretsFactory,
 };
@@ -95,6 +96,19 @@ impl<'a> Context<'a> {
             let _ = connection.close().await;
             outcome
         })
+    }
+
+    /// Opens the sealed file that the environment, the manifest or `--provider` chooses.
+    pub(crate) fn sealed_file(&self) -> Result<SealedFile, Error> {
+        let builder = self.builder()?;
+        self.screen.warnings(&builder.explain()?.warnings);
+        let connect = builder.explain_connect()?;
+        if connect.url.scheme() != "sealed" {
+            let message = format!("{} is no sealed file, so it has no slots", connect.url);
+            return Err(Error::new(ErrorKind::Config, message)
+                .with_help("name the file by --provider sealed:PATH"));
+        }
+        SealedFile::connect(&connect)
     }
 
     /// Runs a future on a runtime of this thread.
