@@ -1,6 +1,6 @@
 //! `key`: the slots of the sealed file, each of which one key or passphrase opens.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Subcommand, ValueHint};
 use serde::Serialize;
@@ -108,12 +108,25 @@ impl Others {
 }
 
 #[derive(Serialize)]
-struct Body {
+struct Listed {
     file: String,
     epoch: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    created: Option<PathBuf>,
     slots: Vec<Slot>,
+}
+
+#[derive(Serialize)]
+struct Added<'a> {
+    file: String,
+    added: Slot,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created: Option<&'a Path>,
+}
+
+#[derive(Serialize)]
+struct Changed<'a> {
+    file: String,
+    removed: &'a [String],
+    note: &'static str,
 }
 
 #[derive(Serialize)]
@@ -144,19 +157,11 @@ pub(crate) fn run(args: Args, context: &Context<'_>) -> Outcome {
             let found = find(&file.slots()?, &args.slots)?;
             let ids: Vec<&str> = found.iter().map(String::as_str).collect();
             file.remove_slots(&ids, &args.others.keys()?)?;
-            changed(
-                &format!("removed {}", args.slots.join(", ")),
-                &file,
-                context,
-            )
+            changed(&file, &found, context)
         }
         Command::Rotate(args) => {
             file.rotate(&args.others.keys()?)?;
-            changed(
-                "encrypted everything again under a new data key",
-                &file,
-                context,
-            )
+            changed(&file, &[], context)
         }
         Command::List(_) => list(&file, context),
     }
@@ -186,19 +191,26 @@ fn add(args: &Add, file: &SealedFile, context: &Context<'_>) -> Outcome {
         let _ = std::fs::remove_file(path);
     }
     let info = added?;
-    if !context.screen.is_json() {
-        if let Some(path) = &created {
-            context.screen.done(&format!(
-                "created {}, the key of the new slot",
-                path.display()
-            ));
-        }
-        context
-            .screen
-            .done(&format!("added {}, slot {}", info.label, info.id));
+    let created = created.as_deref();
+    if context.screen.is_json() {
+        let (file, added) = (file.id().to_string(), Slot::of(info));
+        context.screen.json(&Added {
+            file,
+            added,
+            created,
+        })?;
         return Ok(FINE);
     }
-    json(file, created, context)
+    if let Some(path) = created {
+        let path = path.display();
+        context
+            .screen
+            .done(&format!("created {path}, the key of the new slot"));
+    }
+    context
+        .screen
+        .done(&format!("added slot {}, {}", info.id, info.label));
+    Ok(FINE)
 }
 
 /// Finds slots by label or id.
@@ -224,21 +236,38 @@ fn find(slots: &[SlotInfo], wanted: &[String]) -> Result<Vec<String>> {
     wanted.iter().map(find).collect()
 }
 
-fn changed(what: &str, file: &SealedFile, context: &Context<'_>) -> Outcome {
+/// Says what became of the file. The key that it was opened with may be among the removed.
+fn changed(file: &SealedFile, removed: &[String], context: &Context<'_>) -> Outcome {
     if context.screen.is_json() {
-        return json(file, None, context);
+        let (file, note) = (file.id().to_string(), HISTORY);
+        context.screen.json(&Changed {
+            file,
+            removed,
+            note,
+        })?;
+        return Ok(FINE);
     }
-    context.screen.done(what);
+    for id in removed {
+        context.screen.done(&format!("removed slot {id}"));
+    }
+    context
+        .screen
+        .done("encrypted everything again under a new data key");
     context.screen.done(HISTORY);
     Ok(FINE)
 }
 
 fn list(file: &SealedFile, context: &Context<'_>) -> Outcome {
+    let slots = file.slots()?.into_iter().map(Slot::of);
     if context.screen.is_json() {
-        return json(file, None, context);
+        context.screen.json(&Listed {
+            file: file.id().to_string(),
+            epoch: file.epoch()?,
+            slots: slots.collect(),
+        })?;
+        return Ok(FINE);
     }
     let head = ["LABEL", "TYPE", "ID", "ADDED"].map(str::to_owned).to_vec();
-    let slots = file.slots()?.into_iter().map(Slot::of);
     let rows = slots.map(|slot| {
         vec![
             slot.label,
@@ -249,15 +278,5 @@ fn list(file: &SealedFile, context: &Context<'_>) -> Outcome {
     });
     let rows: Vec<_> = std::iter::once(head).chain(rows).collect();
     context.screen.text(&layout(&rows, terminal_width()))?;
-    Ok(FINE)
-}
-
-fn json(file: &SealedFile, created: Option<PathBuf>, context: &Context<'_>) -> Outcome {
-    context.screen.json(&Body {
-        file: file.id().to_string(),
-        epoch: file.epoch()?,
-        created,
-        slots: file.slots()?.into_iter().map(Slot::of).collect(),
-    })?;
     Ok(FINE)
 }
