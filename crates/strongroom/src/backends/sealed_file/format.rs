@@ -49,7 +49,8 @@ impl Document {
         }
         let text = String::from_utf8(bytes).map_err(|_| wrong(1, "this is not a sealed file"))?;
         let mut lines = Lines::new(&text);
-        check_format(lines.next()?.1)?;
+        check_format(text.split('\n').next().unwrap_or_default())?;
+        lines.next()?;
         let id = lines.field("file ", |field| field.parse().ok())?;
         let epoch = lines.field("epoch ", |field| fields::number(field).filter(|n| *n > 0))?;
         let mut slots: Vec<Slot> = Vec::new();
