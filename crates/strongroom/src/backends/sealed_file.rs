@@ -18,6 +18,8 @@ mod entries;
 mod fields;
 mod format;
 mod key;
+mod merge;
+mod outline;
 mod provider;
 mod rollback;
 mod slots;
@@ -30,6 +32,8 @@ mod tests;
 
 pub use fields::FileId;
 pub use key::{Argon2Cost, SlotKey};
+pub use merge::{Merged, merge};
+pub use outline::{EntryInfo, Outline};
 pub use store::SealedFile;
 pub use unlocked::{NewSlot, SlotInfo};
 

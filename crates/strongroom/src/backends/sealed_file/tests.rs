@@ -18,6 +18,7 @@ use crate::secret::{Secret, Version};
 
 mod access;
 mod edits;
+mod merging;
 mod rollback;
 
 const A: SecretName = SecretName::from_static("database/password");
