@@ -9,7 +9,8 @@ use clap::{ValueEnum, ValueHint};
 use strongroom::Error;
 
 use crate::commands::{
-    completions, generate, get, init, inspect, key, list, rm, run, set, validate,
+    completions, generate, get, git_merge, git_textconv, init, inspect, key, list, rm, run, set,
+    validate,
 };
 use crate::exit::{FINE, USAGE};
 use crate::usage;
@@ -110,6 +111,8 @@ pub(crate) enum Command {
     Generate(generate::Args),
     Run(run::Args),
     Key(key::Args),
+    GitMerge(git_merge::Args),
+    GitTextconv(git_textconv::Args),
     Completions(completions::Args),
 }
 

@@ -7,6 +7,8 @@ use crate::exit::Outcome;
 pub(crate) mod completions;
 pub(crate) mod generate;
 pub(crate) mod get;
+pub(crate) mod git_merge;
+pub(crate) mod git_textconv;
 pub(crate) mod init;
 pub(crate) mod inspect;
 pub(crate) mod key;
@@ -29,6 +31,8 @@ pub(crate) fn run(command: Command, context: &Context<'_>) -> Outcome {
         Command::Generate(args) => generate::run(&args, context),
         Command::Key(args) => key::run(args, context),
         Command::Run(args) => run::run(&args, context),
+        Command::GitMerge(args) => git_merge::run(&args, context),
+        Command::GitTextconv(args) => git_textconv::run(&args, context),
         Command::Completions(args) => completions::run(&args, context),
     }
 }

@@ -5,8 +5,8 @@ use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::ValueHint;
-use strongroom::sealed_file::{FileId, SlotKey};
-use strongroom::{Error, ErrorKind, Result, Secret};
+use strongroom::sealed_file::{FileId, Outline, SlotKey};
+use strongroom::{Connect, Error, ErrorKind, Result, Secret};
 use zeroize::Zeroizing;
 
 /// The most bytes that a key file or a passphrase may have.
@@ -146,4 +146,55 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
         return Err(Error::new(ErrorKind::Malformed, message));
     }
     Ok(text)
+}
+
+/// Reports whether a passphrase is what is missing to open the sealed file of an address: it has a
+/// slot for one, and nothing leads to a key.
+pub(crate) fn wants_passphrase(connect: &Connect) -> bool {
+    let env = &connect.env;
+    let variables = [
+        "STRONGROOM_KEY",
+        "STRONGROOM_KEY_FILE",
+        "STRONGROOM_PASSPHRASE_FILE",
+    ];
+    let named = ["key_file", "passphrase_file"]
+        .iter()
+        .any(|key| connect.url.query(key).is_some());
+    if connect.url.scheme() != "sealed" || named || variables.iter().any(|name| env.has(name)) {
+        return false;
+    }
+    let file = read_sealed(&connect.resolve(connect.url.path()));
+    let Ok(outline) = file.and_then(Outline::read) else {
+        return false;
+    };
+    let key = env
+        .config_dir()
+        .map(|dir| default_key_file(&dir, outline.id));
+    outline.slots.iter().any(|slot| slot.kind == "passphrase")
+        && !key.is_some_and(|key| key.exists())
+}
+
+/// Where the user's own key of a sealed file is kept, beneath the configuration directory.
+pub(crate) fn default_key_file(config_dir: &Path, id: FileId) -> PathBuf {
+    config_dir.join(format!("strongroom/keys/{id}.key"))
+}
+
+/// Reads a whole sealed file, in which nothing is secret.
+pub(crate) fn read_sealed(path: &Path) -> Result<Vec<u8>> {
+    let file = File::open(path).map_err(|error| failed("open", path, error))?;
+    // A byte more than a sealed file may have, which its parser then refuses.
+    let most = 64_u64.saturating_mul(1024 * 1024).saturating_add(1);
+    let mut bytes = Vec::new();
+    let read = file.take(most).read_to_end(&mut bytes);
+    read.map_err(|error| failed("read", path, error))?;
+    Ok(bytes)
+}
+
+/// Replaces a file that is there, as a whole.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".merged");
+    let temporary = path.with_file_name(name);
+    create(&temporary, bytes, 0o600)?;
+    std::fs::rename(&temporary, path).map_err(|error| failed("replace", path, error))
 }

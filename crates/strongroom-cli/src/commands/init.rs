@@ -190,6 +190,11 @@ fn tell(body: &Body, context: &Context<'_>) {
             path.display()
         ));
     }
+    if body.file.is_some() && body.key_file.is_none() {
+        say("commands ask for the passphrase on a terminal; elsewhere \
+             STRONGROOM_PASSPHRASE_FILE names its file, /dev/fd/3 for example"
+            .to_owned());
+    }
     if let Some(path) = &body.recovery_file {
         say(format!(
             "created {}, the recovery key: keep it away from this machine",

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use strongroom::sealed_file::FileId;
 use strongroom::{Env, Error, ErrorKind, Result};
 
-use crate::key_source::{create, exists, failed};
+use crate::key_source::{create, default_key_file, exists, failed};
 
 pub(super) const MANIFEST: &str = "strongroom.toml";
 pub(super) const SEALED: &str = ".strongroom/secrets.sealed";
@@ -79,7 +79,7 @@ impl Place {
                 "start the project in a folder of its own, so that the key is never beside the file",
             ));
         }
-        Ok(dir.join(format!("strongroom/keys/{id}.key")))
+        Ok(default_key_file(&dir, id))
     }
 
     /// The recovery key's place, which must be free and outside of the repository.
