@@ -8,7 +8,10 @@ use clap::{Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, 
 use clap::{ValueEnum, ValueHint};
 use strongroom::Error;
 
-use crate::commands::{completions, generate, get, inspect, list, rm, run, set, validate};
+use crate::commands::{
+    completions, generate, get, git_merge, git_textconv, init, inspect, key, list, rm, run, set,
+    validate,
+};
 use crate::exit::{FINE, USAGE};
 use crate::usage;
 
@@ -21,6 +24,7 @@ use crate::usage;
     subcommand_required = true,
     after_help = "\
 Examples:
+  strongroom init                               start: a manifest, an encrypted file, its key
   strongroom inspect                            which provider is chosen here, and why
   strongroom validate                           check every declared secret, as a boot would
   strongroom run -- ./server                    start a program with its secrets
@@ -97,6 +101,7 @@ pub(crate) enum Color {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Init(init::Args),
     Inspect(inspect::Args),
     Validate(validate::Args),
     Get(get::Args),
@@ -105,6 +110,9 @@ pub(crate) enum Command {
     List(list::Args),
     Generate(generate::Args),
     Run(run::Args),
+    Key(key::Args),
+    GitMerge(git_merge::Args),
+    GitTextconv(git_textconv::Args),
     Completions(completions::Args),
 }
 

@@ -7,7 +7,11 @@ use crate::exit::Outcome;
 pub(crate) mod completions;
 pub(crate) mod generate;
 pub(crate) mod get;
+pub(crate) mod git_merge;
+pub(crate) mod git_textconv;
+pub(crate) mod init;
 pub(crate) mod inspect;
+pub(crate) mod key;
 pub(crate) mod list;
 pub(crate) mod rm;
 pub(crate) mod run;
@@ -17,6 +21,7 @@ pub(crate) mod validate;
 /// Runs a command.
 pub(crate) fn run(command: Command, context: &Context<'_>) -> Outcome {
     match command {
+        Command::Init(args) => init::run(&args, context),
         Command::Inspect(args) => inspect::run(&args, context),
         Command::Validate(args) => validate::run(&args, context),
         Command::Get(args) => get::run(&args, context),
@@ -24,7 +29,10 @@ pub(crate) fn run(command: Command, context: &Context<'_>) -> Outcome {
         Command::Rm(args) => rm::run(&args, context),
         Command::List(args) => list::run(&args, context),
         Command::Generate(args) => generate::run(&args, context),
+        Command::Key(args) => key::run(args, context),
         Command::Run(args) => run::run(&args, context),
+        Command::GitMerge(args) => git_merge::run(&args, context),
+        Command::GitTextconv(args) => git_textconv::run(&args, context),
         Command::Completions(args) => completions::run(&args, context),
     }
 }

@@ -1,13 +1,16 @@
 //! What every command works with.
 
 use std::future::Future;
+use std::io::{self, IsTerminal as _};
 
+use strongroom::sealed_file::SealedFile;
 use strongroom::{
     Backend, Connection, Env, Error, ErrorKind, SecretName, SecretsBuilder, SecretsFactory,
 };
 
 use crate::args::Global;
 use crate::exit::Failure;
+use crate::key_source;
 use crate::report::Screen;
 
 /// What every command works with.
@@ -61,6 +64,26 @@ impl<'a> Context<'a> {
         Ok(builder)
     }
 
+    /// As [`builder`](Self::builder), having asked for the passphrase where only that is missing:
+    /// a sealed file with a slot for one, no other key for it, and somebody to ask.
+    fn unlocked(&self) -> Result<SecretsBuilder, Error> {
+        let builder = self.builder()?;
+        if !io::stderr().is_terminal() {
+            return Ok(builder);
+        }
+        // What is wrong with the choice itself is said by whoever connects.
+        let Ok(connect) = builder.explain_connect() else {
+            return Ok(builder);
+        };
+        match key_source::wants_passphrase(&connect) {
+            true => {
+                let typed = key_source::ask(&format!("Passphrase of {}", connect.url))?;
+                Ok(builder.env(self.env.clone().with_passphrase(typed)))
+            }
+            false => Ok(builder),
+        }
+    }
+
     /// Connects, shows what the environment and the manifest deserve to be warned of, works, and
     /// closes.
     pub(crate) fn connected<T>(
@@ -78,7 +101,7 @@ impl<'a> Context<'a> {
         &self,
         work: impl AsyncFnOnce(&Connection) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let builder = self.builder()?;
+        let builder = self.unlocked()?;
         self.block_on(async {
             let connection = match builder.clone().connect().await {
                 Ok(connection) => connection,
@@ -95,6 +118,19 @@ impl<'a> Context<'a> {
             let _ = connection.close().await;
             outcome
         })
+    }
+
+    /// Opens the sealed file that the environment, the manifest or `--provider` chooses.
+    pub(crate) fn sealed_file(&self) -> Result<SealedFile, Error> {
+        let builder = self.unlocked()?;
+        self.screen.warnings(&builder.explain()?.warnings);
+        let connect = builder.explain_connect()?;
+        if connect.url.scheme() != "sealed" {
+            let message = format!("{} is no sealed file, so it has no slots", connect.url);
+            return Err(Error::new(ErrorKind::Config, message)
+                .with_help("name the file by --provider sealed:PATH"));
+        }
+        SealedFile::connect(&connect)
     }
 
     /// Runs a future on a runtime of this thread.

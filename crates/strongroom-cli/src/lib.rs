@@ -43,6 +43,7 @@ mod args;
 mod commands;
 mod context;
 mod exit;
+mod key_source;
 mod report;
 mod table;
 mod usage;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::secret::Secret;
 
 mod deployment;
 
@@ -33,6 +34,7 @@ pub struct Env {
     vars: BTreeMap<OsString, Zeroizing<Vec<u8>>>,
     working_dir: PathBuf,
     mounted_secrets: PathBuf,
+    passphrase: Option<Secret>,
 }
 
 impl Env {
@@ -54,6 +56,7 @@ impl Env {
             vars: BTreeMap::new(),
             working_dir: PathBuf::from("."),
             mounted_secrets: PathBuf::from("/run/secrets"),
+            passphrase: None,
         }
     }
 
@@ -86,6 +89,18 @@ impl Env {
     pub fn with_mounted_secrets(mut self, dir: impl Into<PathBuf>) -> Self {
         self.mounted_secrets = dir.into();
         self
+    }
+
+    /// Sets the passphrase that the user typed for the sealed file. No variable holds it.
+    #[must_use]
+    pub fn with_passphrase(mut self, passphrase: Secret) -> Self {
+        self.passphrase = Some(passphrase);
+        self
+    }
+
+    /// Returns the passphrase that the user typed for the sealed file.
+    pub fn passphrase(&self) -> Option<&Secret> {
+        self.passphrase.as_ref()
     }
 
     /// Returns a variable's value; an empty one counts as not set.

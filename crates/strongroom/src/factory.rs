@@ -164,6 +164,32 @@ impl SecretsBuilder {
         Ok(self.plan()?.detection)
     }
 
+    /// Decides, connects to nothing, and returns what the chosen backend would get.
+    ///
+    /// For tools that work with one backend's own type, as with
+    /// [`SealedFile::connect`](crate::sealed_file::SealedFile::connect).
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] if no choice can be made or a provider itself was handed over, and
+    /// [`ErrorKind::Policy`] if a guard rail refuses the address.
+    pub fn explain_connect(&self) -> Result<Connect> {
+        let plan = self.plan()?;
+        let chosen = plan.detection.chosen()?;
+        for (rail, sentence) in &chosen.rails {
+            plan.rails.check(*rail, sentence, None)?;
+        }
+        let url = chosen.url.as_ref();
+        let url = url.ok_or_else(|| Error::new(ErrorKind::Config, "it has no address"))?;
+        self.backend_of(url)?;
+        Ok(Connect {
+            url: url.clone(),
+            env: Arc::clone(&plan.env),
+            rails: plan.rails.clone(),
+            declared: plan.declared.into(),
+            base_dir: chosen.base_dir.clone(),
+        })
+    }
+
     /// Decides and connects, without reading any secret.
     ///
     /// For tools: a service calls [`detect`](Self::detect).

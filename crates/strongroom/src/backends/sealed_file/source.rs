@@ -1,5 +1,8 @@
 //! Where the key of a sealed file comes from.
 
+use std::fs::File;
+use std::io::Read as _;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -8,7 +11,7 @@ use super::fields::FileId;
 use super::key::SlotKey;
 use crate::backends::Connect;
 use crate::backends::files::guard::{Guard, the_directory};
-use crate::backends::files::read;
+use crate::backends::files::{failure, read};
 use crate::env::Env;
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::Secret;
@@ -21,11 +24,24 @@ pub(super) const PASSPHRASE_FILE: &str = "STRONGROOM_PASSPHRASE_FILE";
 /// The most bytes that a key file or a passphrase file may have.
 const MAX_BYTES: usize = 4096;
 
+impl SlotKey {
+    /// Finds the key of a sealed file where its provider would: what the address names, else what a
+    /// variable says, else the user's own key file of that id.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] if there is none, [`ErrorKind::Malformed`] if it is not a key, and
+    /// [`ErrorKind::Policy`] if a guard rail refuses its file.
+    pub fn find(connect: &Connect, file: FileId) -> Result<Self> {
+        find(connect, || Ok(file))
+    }
+}
+
 /// One place that a key may come from.
 enum Place {
     Variable,
     KeyFile(PathBuf),
     PassphraseFile(PathBuf),
+    Typed(Secret),
 }
 
 /// Finds the key: what the address names, else what a variable says, else the user's own key file
@@ -37,6 +53,7 @@ pub(super) fn find(connect: &Connect, id: impl FnOnce() -> Result<FileId>) -> Re
     };
     match place {
         Some(Place::Variable) => from_variable(&connect.env),
+        Some(Place::Typed(passphrase)) => SlotKey::passphrase(passphrase),
         Some(Place::KeyFile(path)) => from_key_file(connect, &path, missing),
         Some(Place::PassphraseFile(path)) => {
             let text = read_file(connect, &path, missing)?;
@@ -76,6 +93,7 @@ fn in_environment(connect: &Connect) -> Result<Vec<Place>> {
         Ok(env.var(name)?.map(|path| env.working_dir().join(path)))
     };
     let mut places = Vec::new();
+    places.extend(env.passphrase().cloned().map(Place::Typed));
     places.extend(env.var(KEY)?.map(|_| Place::Variable));
     places.extend(path(KEY_FILE)?.map(Place::KeyFile));
     places.extend(path(PASSPHRASE_FILE)?.map(Place::PassphraseFile));
@@ -114,6 +132,9 @@ fn read_file(
     path: &Path,
     missing: impl FnOnce(&Path) -> Error,
 ) -> Result<Zeroizing<Vec<u8>>> {
+    if is_descriptor(path) {
+        return read_descriptor(path);
+    }
     // A key may be linked to from anywhere, as platforms do it.
     let shown = path.display();
     let Some((real, mut opened)) = read::open_path(path, &shown)? else {
@@ -124,6 +145,29 @@ fn read_file(
     guard.key_file(&opened, &shown)?;
     guard.directory_and_parent(dir, the_directory, None)?;
     opened.read(MAX_BYTES, &shown)
+}
+
+/// Whether a path is a file descriptor of this process: a pipe that nobody else can read.
+fn is_descriptor(path: &Path) -> bool {
+    ["/dev/fd", "/proc/self/fd"]
+        .iter()
+        .any(|dir| path.starts_with(dir))
+        && std::fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo())
+}
+
+fn read_descriptor(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
+    let failed = |error| failure::failure("read", &path.display(), error);
+    // One byte more than can be right, and never a reallocation that leaves a copy behind.
+    let most = MAX_BYTES.saturating_add(1);
+    let mut text = Zeroizing::new(Vec::with_capacity(most));
+    let pipe = File::open(path).map_err(failed)?;
+    let limit = u64::try_from(most).unwrap_or(u64::MAX);
+    pipe.take(limit).read_to_end(&mut text).map_err(failed)?;
+    if text.len() == most {
+        let message = format!("{} holds more than {MAX_BYTES} bytes", path.display());
+        return Err(Error::new(ErrorKind::Malformed, message));
+    }
+    Ok(text)
 }
 
 /// A passphrase without the newline that editors put at the end of a file.

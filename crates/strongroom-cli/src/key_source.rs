@@ -1,0 +1,200 @@
+//! Where the key of a slot comes from or goes to: a key file, or a passphrase.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use clap::ValueHint;
+use strongroom::sealed_file::{FileId, Outline, SlotKey};
+use strongroom::{Connect, Error, ErrorKind, Result, Secret};
+use zeroize::Zeroizing;
+
+/// The most bytes that a key file or a passphrase may have.
+const MAX_BYTES: u64 = 4096;
+
+/// The ways to give a passphrase. The command line itself is none of them.
+#[derive(Debug, Clone, clap::Args)]
+#[group(multiple = false)]
+pub(crate) struct Passphrase {
+    /// Ask for a passphrase on the terminal
+    #[arg(long)]
+    passphrase: bool,
+    /// Read a passphrase from this file, less one final newline
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    passphrase_file: Option<PathBuf>,
+    /// Read a passphrase from this file descriptor, less one final newline
+    #[arg(long, value_name = "N")]
+    passphrase_fd: Option<u32>,
+}
+
+impl Passphrase {
+    /// Reads the passphrase that is to be set; on a terminal it is asked for twice.
+    pub(crate) fn new_key(&self) -> Result<Option<SlotKey>> {
+        if self.passphrase {
+            return ask_twice("New passphrase")
+                .and_then(SlotKey::passphrase)
+                .map(Some);
+        }
+        self.read()
+    }
+
+    /// Reads the passphrase of a slot that is there.
+    pub(crate) fn known_key(&self) -> Result<Option<SlotKey>> {
+        if self.passphrase {
+            return ask("Passphrase of a slot that stays")
+                .and_then(SlotKey::passphrase)
+                .map(Some);
+        }
+        self.read()
+    }
+
+    fn read(&self) -> Result<Option<SlotKey>> {
+        let text = match (&self.passphrase_file, self.passphrase_fd) {
+            (Some(path), _) => read(path)?,
+            (None, Some(number)) => read(Path::new(&format!("/dev/fd/{number}")))?,
+            (None, None) => return Ok(None),
+        };
+        let text = text.strip_suffix(b"\n").unwrap_or(&text);
+        let text = text.strip_suffix(b"\r").unwrap_or(text);
+        SlotKey::passphrase(Secret::from_utf8_or_bytes(text.to_vec())).map(Some)
+    }
+}
+
+/// Reads the key in a key file.
+pub(crate) fn read_key(path: &Path) -> Result<SlotKey> {
+    let text = read(path)?;
+    SlotKey::from_text(&Secret::from_utf8_or_bytes(text)).map_err(|error| {
+        let message = format!("{}: {error}", path.display());
+        Error::new(error.kind(), message).with_help(error.help().unwrap_or_default())
+    })
+}
+
+/// Writes a key file that is not there yet, for its owner alone.
+///
+/// # Errors
+/// [`ErrorKind::Conflict`] if something of that name is there, which stays as it is.
+pub(crate) fn write_key(path: &Path, key: &SlotKey, file: FileId) -> Result<()> {
+    let text = key.to_text(file)?;
+    create(path, text.expose_bytes(), 0o600)
+}
+
+/// Creates a file that is not there yet, with these permissions, and flushes it to the disk.
+///
+/// # Errors
+/// [`ErrorKind::Conflict`] if something of that name is there, which stays as it is.
+pub(crate) fn create(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
+    let mut file = options.open(path).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => exists(path),
+        _ => failed("create", path, error),
+    })?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    written.map_err(|error| {
+        // Half of it is of no use to anybody, and would be in the way of the next attempt.
+        let _ = std::fs::remove_file(path);
+        failed("write", path, error)
+    })
+}
+
+/// Says that something is there already.
+pub(crate) fn exists(path: &Path) -> Error {
+    let message = format!("{} exists already", path.display());
+    Error::new(ErrorKind::Conflict, message).with_help("it was left as it is; name another file")
+}
+
+/// Says that a file or directory can't be worked with.
+pub(crate) fn failed(what: &str, path: &Path, error: io::Error) -> Error {
+    let message = format!("can't {what} {}", path.display());
+    Error::new(ErrorKind::Config, message).with_source(error)
+}
+
+/// Asks for something without showing it.
+pub(crate) fn ask(what: &str) -> Result<Secret> {
+    let prompted = rpassword::prompt_password(format!("{what} (not shown): "));
+    let typed = prompted.map(Zeroizing::new).map_err(|error| {
+        let message = "can't ask for it on this terminal";
+        Error::new(ErrorKind::Config, message).with_source(error)
+    })?;
+    match typed.is_empty() {
+        true => Err(Error::new(ErrorKind::Config, "nothing was typed")),
+        false => Ok(Secret::from_utf8_or_bytes(typed.as_bytes().to_vec())),
+    }
+}
+
+/// Asks for something twice, without showing it.
+pub(crate) fn ask_twice(what: &str) -> Result<Secret> {
+    let typed = ask(what)?;
+    match typed.verify(ask("The same again")?.expose_bytes()) {
+        true => Ok(typed),
+        false => Err(Error::new(ErrorKind::Config, "what was typed differs")
+            .with_help("nothing was written; try again")),
+    }
+}
+
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
+    let file = File::open(path).map_err(|error| failed("open", path, error))?;
+    // One byte more than can be right, and never a reallocation that leaves a copy behind.
+    let most = MAX_BYTES.saturating_add(1);
+    let mut text = Zeroizing::new(Vec::with_capacity(usize::try_from(most).unwrap_or(0)));
+    let read = file.take(most).read_to_end(&mut text);
+    read.map_err(|error| failed("read", path, error))?;
+    if text.len() as u64 > MAX_BYTES {
+        let message = format!("{} is too long for a key or a passphrase", path.display());
+        return Err(Error::new(ErrorKind::Malformed, message));
+    }
+    Ok(text)
+}
+
+/// Reports whether a passphrase is what is missing to open the sealed file of an address: it has a
+/// slot for one, and nothing leads to a key.
+pub(crate) fn wants_passphrase(connect: &Connect) -> bool {
+    let env = &connect.env;
+    let variables = [
+        "STRONGROOM_KEY",
+        "STRONGROOM_KEY_FILE",
+        "STRONGROOM_PASSPHRASE_FILE",
+    ];
+    let named = ["key_file", "passphrase_file"]
+        .iter()
+        .any(|key| connect.url.query(key).is_some());
+    if connect.url.scheme() != "sealed" || named || variables.iter().any(|name| env.has(name)) {
+        return false;
+    }
+    let file = read_sealed(&connect.resolve(connect.url.path()));
+    let Ok(outline) = file.and_then(Outline::read) else {
+        return false;
+    };
+    let key = env
+        .config_dir()
+        .map(|dir| default_key_file(&dir, outline.id));
+    outline.slots.iter().any(|slot| slot.kind == "passphrase")
+        && !key.is_some_and(|key| key.exists())
+}
+
+/// Where the user's own key of a sealed file is kept, beneath the configuration directory.
+pub(crate) fn default_key_file(config_dir: &Path, id: FileId) -> PathBuf {
+    config_dir.join(format!("strongroom/keys/{id}.key"))
+}
+
+/// Reads a whole sealed file, in which nothing is secret.
+pub(crate) fn read_sealed(path: &Path) -> Result<Vec<u8>> {
+    let file = File::open(path).map_err(|error| failed("open", path, error))?;
+    // A byte more than a sealed file may have, which its parser then refuses.
+    let most = 64_u64.saturating_mul(1024 * 1024).saturating_add(1);
+    let mut bytes = Vec::new();
+    let read = file.take(most).read_to_end(&mut bytes);
+    read.map_err(|error| failed("read", path, error))?;
+    Ok(bytes)
+}
+
+/// Replaces a file that is there, as a whole.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".merged");
+    let temporary = path.with_file_name(name);
+    create(&temporary, bytes, 0o600)?;
+    std::fs::rename(&temporary, path).map_err(|error| failed("replace", path, error))
+}
