@@ -201,7 +201,7 @@ fn tell(body: &Body, context: &Context<'_>) {
             path.display()
         ));
     } else if body.file.is_some() {
-        say("one slot only: without its key nothing opens the file; `strongroom key add recovery --key-file FILE` adds a second".to_owned());
+        say("one slot only: if what opens it is lost, so are the secrets; `strongroom key add recovery --key-file FILE` adds a second".to_owned());
     }
     if let Some(recorded) = &body.deployment {
         say(recorded.to_string());

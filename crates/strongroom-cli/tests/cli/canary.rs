@@ -72,6 +72,14 @@ const COMMANDS: &[&[&str]] = &[
     &["set", "weak/token", "--value", CANARY],
     &["run", "--", "true"],
     &["run", "--", CANARY_PATH],
+    &["init"],
+    &["init", "--git"],
+    &["key", "list"],
+    &["key", "add", "new", "--passphrase-fd", "0"],
+    &["key", "add", "new", CANARY],
+    &["key", "rotate"],
+    &["key", "remove", "first"],
+    &["git-textconv", ".strongroom/secrets.sealed"],
     &["completions", "bash"],
     &["--help"],
 ];
@@ -208,5 +216,27 @@ fn no_command_shows_what_a_document_holds() {
             .file("strongroom.toml", MANIFEST)
             .file(file, document.replace("CANARY", CANARY));
         walk(&room, &format!("file:{file}"));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn no_command_shows_a_value_of_a_sealed_file() {
+    let project = crate::sealed::Project::new();
+    project.run(&["init"]).ends(0);
+    for kind in KINDS {
+        project.set(&format!("weak/{kind}"), CANARY);
+    }
+    project.set("doc", &format!(r#"{{"key": "{CANARY}", "#));
+    let get = project.run(&["get", "weak/token"]);
+    assert_eq!(get.ends(0).stdout(), CANARY);
+    let room = project.room.var("STRONGROOM_LOG", "trace");
+    let room = room
+        .var("STRONGROOM_ENV", "development")
+        .file("strongroom.toml", MANIFEST);
+    walk(&room, "sealed:.strongroom/secrets.sealed");
+    let sealed = std::fs::read_to_string(room.path(".strongroom/secrets.sealed")).unwrap();
+    for spelling in spellings() {
+        assert!(!sealed.contains(&spelling), "the file holds {spelling:?}");
     }
 }

@@ -41,6 +41,11 @@ impl Room {
         self
     }
 
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.variables.retain(|(known, _)| known != name);
+        self
+    }
+
     pub(crate) fn file(self, path: &str, contents: impl AsRef<[u8]>) -> Self {
         let path = self.path(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -76,6 +81,24 @@ impl Room {
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .current_dir(self.dir.path());
         command
+    }
+
+    /// Prepares another program, in the same directory and environment.
+    pub(crate) fn other(&self, program: &str, arguments: &[&str]) -> Command {
+        let ours = self.command(&[]);
+        let variables = ours.get_envs();
+        let mut command = Command::new(program);
+        command
+            .args(arguments)
+            .env_clear()
+            .envs(variables.filter_map(|(name, value)| Some((name, value?))))
+            .current_dir(self.dir.path());
+        command
+    }
+
+    /// Runs a script of the shell.
+    pub(crate) fn shell(&self, script: &str) -> Ran {
+        Ran(self.other("sh", &["-c", script]).output().unwrap())
     }
 
     /// Runs the command without input.

@@ -10,9 +10,13 @@ mod canary;
 mod codes;
 mod environment;
 mod files;
+#[cfg(unix)]
+mod git;
 mod harness;
 mod program;
 mod readme;
+#[cfg(unix)]
+mod sealed;
 mod write;
 
 /// Every command's help, results and failures, as files under `tests/cmd`.
