@@ -13,4 +13,5 @@ mod canary;
 mod conformance;
 mod detection;
 mod manifest;
+mod sealed_file;
 mod secrets;

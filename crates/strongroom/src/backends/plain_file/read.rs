@@ -167,6 +167,10 @@ pub(in crate::backends) fn failure(doing: &str, path: &Path, error: io::Error) -
             return not_a_file(Path::new(&path.to_string()), "a socket or a device");
         }
         Some(Errno::ROFS) => (ErrorKind::Unsupported, "the file system is read-only"),
+        Some(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) => (
+            ErrorKind::Transient,
+            "there is no room for it: make some; what was there is unchanged",
+        ),
         Some(Errno::NAMETOOLONG) => (ErrorKind::Unsupported, "its name is too long for a file"),
         _ => (ErrorKind::Transient, "it may work when tried again"),
     };
