@@ -6,11 +6,18 @@ mod crates;
 mod expose;
 mod machine;
 mod measure;
+mod sealed_file;
+mod start;
 
 /// What a benchmark found, as Markdown.
 type Section = Result<String, Box<dyn std::error::Error>>;
 
-const SUBJECTS: &[fn() -> Section] = &[expose::section, crates::section];
+const SUBJECTS: &[fn() -> Section] = &[
+    expose::section,
+    sealed_file::section,
+    start::section,
+    crates::section,
+];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{}", machine::describe()?);

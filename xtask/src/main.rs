@@ -6,6 +6,7 @@ mod bench;
 mod command;
 mod deny;
 mod examples;
+mod mutate;
 mod rust_code;
 mod sources;
 mod steps;
@@ -24,6 +25,8 @@ Usage: cargo xtask CHORE
 Chores:
   test   everything CI runs, in order, up to the first failure
   bench  runs the benchmarks and writes docs/performance.md
+  mutate [COUNT]
+         opens so many mutated sealed files, 10 million if not told
   help   shows this text
 ";
 
@@ -33,6 +36,8 @@ fn main() -> ExitCode {
     let outcome = match args.as_slice() {
         ["test"] => test::run(),
         ["bench"] => bench::run(),
+        ["mutate"] => mutate::run("10000000"),
+        ["mutate", count] => mutate::run(count),
         ["help" | "-h" | "--help"] => {
             print!("{HELP}");
             Ok(())

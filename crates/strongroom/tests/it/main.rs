@@ -13,5 +13,6 @@ mod canary;
 mod conformance;
 mod detection;
 mod manifest;
+mod sealed_file;
 mod sealed_vectors;
 mod secrets;

@@ -40,6 +40,10 @@ pub(in crate::backends) fn failure(doing: &str, shown: &dyn Display, error: io::
         Some(Errno::LOOP) => (ErrorKind::Malformed, "its symbolic links form a loop"),
         Some(Errno::NXIO | Errno::NODEV) => return not_a_file(shown, "a socket or a device"),
         Some(Errno::ROFS) => (ErrorKind::Unsupported, "the file system is read-only"),
+        Some(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) => (
+            ErrorKind::Transient,
+            "there is no room for it: make some; what was there is unchanged",
+        ),
         Some(Errno::NAMETOOLONG) => (ErrorKind::Unsupported, "its name is too long for a file"),
         _ => (ErrorKind::Transient, "it may work when tried again"),
     };

@@ -176,7 +176,6 @@ pub(in crate::backends) fn version(metadata: &Metadata, generation: Option<&str>
     let [a, b, c, d, e, f, ..] = <[u8; 32]>::from(hash.finalize());
     Version::new(base16ct::lower::encode_string(&[a, b, c, d, e, f]))
 }
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
