@@ -95,6 +95,10 @@ impl Connection {
     /// Reads many secrets now: one call to each provider involved, one answer for each name, in
     /// order. Values are decoded; a development default stands in for an absent one.
     pub async fn fetch(&self, names: &[SecretName]) -> Vec<Result<Secret>> {
+        if tokio::runtime::Handle::try_current().is_err() {
+            let fail = |name| Err(no_runtime().with_name(name));
+            return names.iter().map(fail).collect();
+        }
         let mut answers: Vec<Option<Result<Secret>>> = names.iter().map(|_| None).collect();
         let mut batches: BTreeMap<Option<&str>, (Vec<usize>, Vec<Request>)> = BTreeMap::new();
         for (at, name) in names.iter().enumerate() {
@@ -319,6 +323,14 @@ fn set(answers: &mut [Option<Result<Secret>>], at: usize, answer: Result<Secret>
     if let Some(place) = answers.get_mut(at) {
         *place = Some(answer);
     }
+}
+
+pub(crate) fn no_runtime() -> Error {
+    Error::new(
+        ErrorKind::Config,
+        "there is no tokio runtime on this thread",
+    )
+    .with_help("call it from async code, or use strongroom::blocking")
 }
 
 fn check_size(name: &SecretName, secret: &Secret) -> Result<()> {

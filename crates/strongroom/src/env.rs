@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -182,6 +183,23 @@ impl Env {
         };
         absolute(variable).or_else(|| absolute("HOME").map(|home| home.join(beneath_home)))
     }
+}
+
+/// Reads a small text file of settings: a regular file of at most `most` bytes.
+pub(crate) fn read_text_file(path: &Path, most: usize) -> io::Result<String> {
+    // A FIFO would block for ever; its metadata says what it is before anything is opened.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut text = String::new();
+    let limit = u64::try_from(most.saturating_add(1)).unwrap_or(u64::MAX);
+    std::fs::File::open(path)?
+        .take(limit)
+        .read_to_string(&mut text)?;
+    if text.len() > most {
+        return Err(io::Error::other(format!("it is larger than {most} bytes")));
+    }
+    Ok(text)
 }
 
 impl fmt::Debug for Env {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::backends::{self, Backend, Connect};
-use crate::connection::Connection;
+use crate::connection::{Connection, no_runtime};
 use crate::declared::Declared;
 use crate::env::Env;
 use crate::error::{Error, ErrorKind, Result};
@@ -200,11 +200,7 @@ impl SecretsBuilder {
     /// guard rail refuses it, and whatever the backend answers to opening it.
     pub async fn connect(self) -> Result<Connection> {
         if tokio::runtime::Handle::try_current().is_err() {
-            return Err(Error::new(
-                ErrorKind::Config,
-                "there is no tokio runtime on this thread",
-            )
-            .with_help("call it from async code, or use strongroom::blocking"));
+            return Err(no_runtime());
         }
         let plan = self.plan()?;
         let chosen = plan.detection.chosen()?;
@@ -232,6 +228,7 @@ impl SecretsBuilder {
         for (name, url) in &plan.manifest.providers {
             let used = |declared: &Declared| serves(declared, Some(name));
             if plan.declared.iter().any(used) {
+                detection::check_allowed(&plan.manifest, url)?;
                 let base_dir = plan.manifest.base_dir.clone();
                 connection.add(name, self.open(&plan, url, base_dir, Some(name)).await?);
             }

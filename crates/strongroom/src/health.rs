@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::connection::Connection;
 use crate::live::LiveSecret;
 use crate::name::SecretName;
+use crate::report::Finding;
 use crate::secret::{Secret, Source, Version};
 
 /// The state of a [`Secrets`](crate::Secrets).
@@ -64,6 +65,7 @@ impl Health {
     pub(crate) fn of<'a>(
         connection: &Connection,
         closed: bool,
+        scope: &str,
         held: impl Iterator<Item = (&'a SecretName, &'a LiveSecret)>,
     ) -> Self {
         let mut health = Self {
@@ -77,9 +79,15 @@ impl Health {
             return health;
         }
         let said = connection.rails().said();
+        // A view tells nothing of what lies outside it.
+        let inside = |finding: &&Finding| match &finding.name {
+            Some(name) => name.as_str().starts_with(scope),
+            None => scope.is_empty(),
+        };
+        let said = said.iter().filter(inside);
         health
             .reasons
-            .extend(said.iter().map(|finding| finding.message.clone()));
+            .extend(said.map(|finding| finding.message.clone()));
         for (name, live) in held {
             match live.with(Secret::clone) {
                 Ok(secret) => health.add(connection, name, &secret),

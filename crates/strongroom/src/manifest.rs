@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::declared::Declared;
-use crate::env::Env;
+use crate::env::{Env, read_text_file};
 use crate::error::{Error, ErrorKind, Result};
 use crate::provider_url::ProviderUrl;
 use crate::rails::Rail;
+use crate::report::Finding;
 
 mod document;
 mod read;
@@ -22,7 +23,7 @@ pub(crate) use schema::suggest;
 pub(crate) const FILE_NAME: &str = "strongroom.toml";
 
 /// The most bytes a manifest may have.
-const MAX_BYTES: u64 = 1024 * 1024;
+const MAX_BYTES: usize = 1024 * 1024;
 
 /// Where the manifest is taken from.
 #[derive(Clone, Default)]
@@ -63,6 +64,8 @@ pub(crate) struct Manifest {
     pub(crate) overridden: Vec<Rail>,
     /// Every setting with its origin.
     pub(crate) settings: Vec<Setting>,
+    /// What is allowed, and probably not meant.
+    pub(crate) warnings: Vec<Finding>,
 }
 
 /// One setting of the manifest, and where it came from.
@@ -144,7 +147,7 @@ fn locate(choice: &Choice, env: &Env) -> Result<Option<Located>> {
         Some(path) => (env.working_dir().join(path), false),
         None => (env.working_dir().join(FILE_NAME), true),
     };
-    match read_text(&path) {
+    match read_text_file(&path, MAX_BYTES) {
         Ok(text) => Ok(Some(Located {
             name: shown(&path, env),
             text,
@@ -159,23 +162,6 @@ fn locate(choice: &Choice, env: &Env) -> Result<Option<Located>> {
                 .with_source(error))
         }
     }
-}
-
-fn read_text(path: &Path) -> std::io::Result<String> {
-    use std::io::Read as _;
-    // A FIFO would block for ever; its metadata says what it is before anything is opened.
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(std::io::Error::other("it is not a regular file"));
-    }
-    let mut text = String::new();
-    let limit = MAX_BYTES.saturating_add(1);
-    std::fs::File::open(path)?
-        .take(limit)
-        .read_to_string(&mut text)?;
-    if text.len() as u64 > MAX_BYTES {
-        return Err(std::io::Error::other("it is larger than 1 MiB"));
-    }
-    Ok(text)
 }
 
 /// A path as messages show it: relative where it lies in the working directory.

@@ -231,7 +231,7 @@ impl Secrets {
             .iter()
             .filter(|(name, _)| name.as_str().starts_with(&*self.scope));
         let live = live.map(|(name, held)| (name, &held.live));
-        Health::of(&self.shared.connection, self.is_closed(), live)
+        Health::of(&self.shared.connection, self.is_closed(), &self.scope, live)
     }
 
     /// Returns the explained choice of the provider.
@@ -304,6 +304,17 @@ impl Secrets {
         }
         self.admit(declared.name.as_str())?;
         let name = self.readable(declared.name.as_str())?;
+        if declared.source.is_some() || declared.variable.is_some() || declared.default.is_some() {
+            // These are settled when the providers are opened: reading by the name alone would
+            // hand out another secret.
+            let message =
+                "it is declared with a source, variable or default that the boot didn't know";
+            return Err(Error::new(ErrorKind::Config, message)
+                .with_help(
+                    "boot by SecretsFactory::detect_for, or give it to SecretsBuilder::declare",
+                )
+                .with_name(&name));
+        }
         let secret = declared
             .encoding
             .decode(&self.shared.connection.read(&name).await?)?;

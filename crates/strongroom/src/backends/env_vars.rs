@@ -22,6 +22,7 @@ use zeroize::Zeroizing;
 
 use super::files::guard::Guard;
 use super::files::{read, value};
+use super::plain_file::{blocking, fail_all};
 use super::{Backend, Connect};
 use crate::env::Env;
 use crate::error::{Error, ErrorKind, Result};
@@ -213,15 +214,9 @@ impl SecretProvider for Environment {
         if !has_files {
             return answers();
         }
-        match tokio::task::spawn_blocking(answers).await {
+        match blocking(move || Ok(answers())).await {
             Ok(answers) => answers,
-            Err(_) => wanted
-                .iter()
-                .map(|request| {
-                    let message = "reading the file was cut short: the runtime is shutting down";
-                    Err(Error::new(ErrorKind::Transient, message).with_name(&request.target.name))
-                })
-                .collect(),
+            Err(error) => fail_all(wanted, &error),
         }
     }
 

@@ -256,7 +256,7 @@ impl SecretProvider for PlainFile {
 }
 
 /// Answers each request of a batch with the one failure of the whole.
-fn fail_all(wanted: &[Request], error: &Error) -> Vec<Result<Reply>> {
+pub(super) fn fail_all(wanted: &[Request], error: &Error) -> Vec<Result<Reply>> {
     let fail = |request: &Request| Err(repeat(error).with_name(&request.target.name));
     wanted.iter().map(fail).collect()
 }

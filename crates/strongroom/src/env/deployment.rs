@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
-use super::Env;
+use super::{Env, read_text_file};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Variables that only a hosting platform sets. A machine that has one is production until
@@ -152,20 +152,25 @@ fn parse(word: &str, origin: &str) -> Result<Deployment> {
 
 /// Reads `strongroom/deployment` in the user's configuration directory: one word.
 fn recorded(env: &Env) -> Result<Option<(Deployment, String)>> {
+    use std::io::ErrorKind::{NotADirectory, NotFound, PermissionDenied};
     let Some(path) = env
         .config_dir()
         .map(|dir| dir.join("strongroom/deployment"))
     else {
         return Ok(None);
     };
-    match std::fs::read_to_string(&path) {
+    match read_text_file(&path, 64) {
         Ok(word) => {
             let origin = path.display().to_string();
             Ok(Some((parse(word.trim(), &origin)?, origin)))
         }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        // Without a record the deployment is undeclared, which is strict.
+        Err(error) if matches!(error.kind(), NotFound | NotADirectory | PermissionDenied) => {
+            Ok(None)
+        }
         Err(error) => Err(
             Error::new(ErrorKind::Config, format!("can't read {}", path.display()))
+                .with_help("it holds one word: development, test, staging or production")
                 .with_source(error),
         ),
     }
@@ -240,6 +245,15 @@ mod tests {
     }
 
     #[test]
+    fn a_home_that_is_no_directory_holds_no_record() {
+        let env = Env::empty().with_var("HOME", "/dev/null");
+        assert_eq!(
+            DeploymentChoice::from_env(&env).unwrap().deployment,
+            Deployment::Undeclared
+        );
+    }
+
+    #[test]
     fn reads_what_was_recorded_for_this_machine() {
         let dir = tempfile::tempdir().unwrap();
         let env = Env::empty().with_var("XDG_CONFIG_HOME", dir.path());
@@ -249,6 +263,11 @@ mod tests {
         assert_eq!(
             DeploymentChoice::from_env(&env).unwrap().deployment,
             Deployment::Development
+        );
+        std::fs::write(&record, "development\n".repeat(100)).unwrap();
+        assert_eq!(
+            DeploymentChoice::from_env(&env).unwrap_err().kind(),
+            ErrorKind::Config
         );
         std::fs::write(&record, "devel\n").unwrap();
         assert_eq!(

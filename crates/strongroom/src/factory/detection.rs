@@ -62,6 +62,14 @@ impl Problem {
             help: help.into(),
         }
     }
+
+    fn into_error(self) -> Error {
+        let error = Error::new(self.kind, self.message);
+        match self.help.as_str() {
+            "" => error,
+            help => error.with_help(help),
+        }
+    }
 }
 
 /// The provider that was chosen.
@@ -147,13 +155,7 @@ impl Detection {
     pub fn chosen(&self) -> Result<&Chosen> {
         match &self.decision {
             Decision::Chosen(chosen) => Ok(chosen),
-            Decision::Problem(problem) => {
-                let error = Error::new(problem.kind, problem.message.clone());
-                Err(match problem.help.as_str() {
-                    "" => error,
-                    help => error.with_help(help),
-                })
-            }
+            Decision::Problem(problem) => Err(problem.clone().into_error()),
         }
     }
 
@@ -194,7 +196,7 @@ impl Detection {
     /// Explicit candidates and fallbacks have an order among them, and the first wins. Markers and
     /// platforms have none: two that lead to one address decide together, two that lead to two
     /// addresses are a problem that names both.
-    pub(super) fn decide(&mut self, allowed: Option<&[String]>) {
+    pub(super) fn decide(&mut self, manifest: &Manifest) {
         // Explicit ones come in their order of strength, and stay in it.
         self.candidates
             .sort_by_key(|candidate| (candidate.class, candidate.rank));
@@ -248,18 +250,14 @@ impl Detection {
             rails,
             base_dir: winner.base_dir.clone(),
         };
-        self.decision = match allowed {
-            Some(rules) if !rules.iter().any(|rule| allows(rule, &chosen)) => {
-                Decision::Problem(Problem {
-                    kind: ErrorKind::Policy,
-                    message: format!(
-                        "{} (chosen by {}) is not among the manifest's `allow_providers`",
-                        chosen.address, chosen.because
-                    ),
-                    help: format!("allowed are {}", rules.join(", ")),
-                })
-            }
-            _ => Decision::Chosen(chosen),
+        self.decision = match allowed(
+            manifest,
+            &chosen.address,
+            chosen.url.as_ref(),
+            &chosen.base_dir,
+        ) {
+            Ok(()) => Decision::Chosen(chosen),
+            Err(problem) => Decision::Problem(problem),
         };
     }
 
@@ -283,27 +281,51 @@ impl Detection {
     }
 }
 
-/// Reports whether a rule, a scheme or the beginning of an address, allows a provider.
-fn allows(rule: &str, chosen: &Chosen) -> bool {
-    if !rule.contains(':') {
-        let scheme = chosen.url.as_ref().map_or_else(
-            || chosen.address.split(':').next().unwrap_or_default(),
-            ProviderUrl::scheme,
-        );
-        return scheme == rule;
+/// Checks a provider that the manifest names for `source` against its `allow_providers`.
+pub(super) fn check_allowed(manifest: &Manifest, url: &ProviderUrl) -> Result<()> {
+    allowed(manifest, &url.to_string(), Some(url), &manifest.base_dir).map_err(Problem::into_error)
+}
+
+fn allowed(
+    manifest: &Manifest,
+    address: &str,
+    url: Option<&ProviderUrl>,
+    base: &Path,
+) -> Result<(), Problem> {
+    let Some(rules) = &manifest.allow_providers else {
+        return Ok(());
+    };
+    let allows = |rule: &String| match (rule.contains(':'), url) {
+        (false, Some(url)) => url.scheme() == rule,
+        (false, None) => address.split(':').next() == Some(rule),
+        (true, Some(url)) => allows_address(rule, &manifest.base_dir, url, base),
+        (true, None) => false,
+    };
+    if rules.iter().any(allows) {
+        return Ok(());
     }
-    let (Ok(rule), Some(url)) = (rule.parse::<ProviderUrl>(), &chosen.url) else {
+    Err(Problem {
+        kind: ErrorKind::Policy,
+        message: format!("{address} is not among the manifest's `allow_providers`"),
+        help: format!("allowed are {}", rules.join(", ")),
+    })
+}
+
+/// Reports whether a rule, the beginning of an address, covers an address. A path without a host
+/// is one of this machine's files, and starts where its own address was written.
+fn allows_address(rule: &str, rule_base: &Path, url: &ProviderUrl, base: &Path) -> bool {
+    let Ok(rule) = rule.parse::<ProviderUrl>() else {
         return false;
     };
-    // Whole segments only: `vault://host/team` doesn't allow `vault://host/team-b`.
-    let beneath = |path: &str, parent: &str| {
-        let parent = parent.trim_end_matches('/');
-        path.strip_prefix(parent)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    let path = |url: &ProviderUrl, base: &Path| match (url.authority(), url.path()) {
+        (None, path) if !path.is_empty() => base.join(path),
+        (_, path) => Path::new("/").join(path),
     };
+    // Whole segments only: `vault://host/team` doesn't allow `vault://host/team-b`.
+    let beneath = path(url, base).starts_with(path(&rule, rule_base));
     rule.scheme() == url.scheme()
         && rule.authority() == url.authority()
-        && beneath(url.path(), rule.path())
+        && beneath
         && !url.path().split('/').any(|segment| segment == "..")
         && rule
             .query_keys()

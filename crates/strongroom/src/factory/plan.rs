@@ -36,6 +36,7 @@ impl SecretsBuilder {
             (None, None) => (choice.deployment.to_string(), false),
         };
         let mut manifest = Manifest::load(&self.manifest, &env, (&profile, named))?;
+        warnings.append(&mut manifest.warnings);
         if self.distrust_found_manifest && manifest.found_by_search {
             for rail in std::mem::take(&mut manifest.overridden) {
                 warnings.push(Finding::warning(
@@ -58,7 +59,7 @@ impl SecretsBuilder {
         }
         let mut detection = Detection::begin(choice, profile, &manifest, warnings);
         self.look(&env, &manifest, &mut detection)?;
-        detection.decide(manifest.allow_providers.as_deref());
+        detection.decide(&manifest);
         detection.check_address(|url| self.backend_of(url).map(Backend::title));
         Ok(Plan {
             env: Arc::new(env),

@@ -43,6 +43,11 @@ impl Document {
         for (key, value) in table.get_ref() {
             let profile = key.get_ref().as_ref();
             let line = position(text, key.span().start).0;
+            check_profile(profile).map_err(|problem| {
+                let message = format!("{name}, line {line}: `{profile}` {problem}");
+                Error::new(ErrorKind::Config, message)
+                    .with_help("profiles are [default], [development], [production] and the like")
+            })?;
             let DeValue::Table(table) = value.get_ref() else {
                 let message = format!("{name}, line {line}: `{profile}` stands outside a profile");
                 return Err(Error::new(ErrorKind::Config, message)
@@ -167,6 +172,17 @@ impl Provider for Overrides {
     fn data(&self) -> figment::Result<Map<Profile, Dict>> {
         // Global stands above every profile.
         Ok(Profile::Global.collect(self.dict.clone()))
+    }
+}
+
+/// Refuses names of profiles that figment would take for another one: it ignores case, and puts
+/// `global` above every profile.
+fn check_profile(name: &str) -> Result<(), &'static str> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-".contains(c);
+    match name {
+        "global" => Err("is no profile: it would outrank every other one"),
+        name if name.chars().all(plain) => Ok(()),
+        _ => Err("is no profile: their names have lower-case letters, digits, _ and - only"),
     }
 }
 

@@ -71,6 +71,7 @@ pub(super) fn read(
     manifest.base_dir = located.base_dir;
     manifest.found_by_search = located.found_by_search;
     manifest.settings = reader.settings;
+    manifest.warnings = schema::nearly_deployments(document);
     Ok(manifest)
 }
 

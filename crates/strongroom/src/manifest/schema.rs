@@ -5,6 +5,7 @@ use figment::value::{Dict, Value};
 use super::document::Document;
 use crate::error::{Error, ErrorKind, Result};
 use crate::rails::Rail;
+use crate::report::Finding;
 
 const TOP: &[&str] = &[
     "provider",
@@ -13,6 +14,7 @@ const TOP: &[&str] = &[
     "policy",
     "secrets",
 ];
+const DEPLOYMENTS: &[&str] = &["default", "development", "test", "staging", "production"];
 const POLICY: &[&str] = &["min_length", "rotate_after"];
 const SECRET: &[&str] = &[
     "kind",
@@ -36,6 +38,26 @@ pub(super) fn check(document: &Document) -> Result<()> {
         check_profile(dict, &mut path, &|path| document.place(path))?;
     }
     Ok(())
+}
+
+/// Warns of profiles whose name is nearly a deployment's: what they hold would never be in force.
+pub(super) fn nearly_deployments(document: &Document) -> Vec<Finding> {
+    let mut warnings = Vec::new();
+    for profile in document.profiles().keys() {
+        let profile = profile.as_str().as_str();
+        let near = |known: &&&str| strsim::damerau_levenshtein(profile, known) <= 2;
+        if let Some(known) = DEPLOYMENTS
+            .iter()
+            .find(near)
+            .filter(|known| **known != profile)
+        {
+            let place = document.place(&[profile.to_owned()]);
+            let message = format!("{place}: the profile `{profile}` belongs to no deployment");
+            let help = format!("did you mean `{known}`?");
+            warnings.push(Finding::warning(None, "unknown-profile", message, help));
+        }
+    }
+    warnings
 }
 
 /// Refuses every unknown key of one profile. `place` says where a key stands.

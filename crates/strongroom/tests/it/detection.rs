@@ -390,6 +390,51 @@ fn allow_providers_limits_every_choice() {
     }
 }
 
+/// A limit on files means the files it was written for, wherever the service is started.
+#[tokio::test]
+async fn allow_providers_resolves_paths_and_covers_named_providers() {
+    let dir = tempfile::tempdir().unwrap();
+    for made in ["app/secrets", "other/secrets"] {
+        std::fs::create_dir_all(dir.path().join(made)).unwrap();
+    }
+    let manifest = dir.path().join("app/strongroom.toml");
+    std::fs::write(
+        &manifest,
+        "[default]\nallow_providers = [\"file:secrets\"]\n",
+    )
+    .unwrap();
+    let vars = [
+        ("STRONGROOM_PROVIDER", "file:secrets"),
+        ("STRONGROOM_ENV", "development"),
+    ];
+    let start = |place: &str| {
+        let env = env(&dir.path().join(place), &vars);
+        SecretsFactory::builder()
+            .env(env)
+            .manifest_file(&manifest)
+            .explain()
+            .unwrap()
+    };
+    assert!(start("app").chosen().is_ok());
+    assert_eq!(
+        start("other").chosen().unwrap_err().kind(),
+        ErrorKind::Policy
+    );
+
+    let named = "[default]\nallow_providers = [\"env\"]\nproviders = { o = \"file:secrets\" }\n\
+                 [default.secrets.a]\nkind = \"token\"\nsource = { provider = \"o\" }\n";
+    let vars = [
+        ("STRONGROOM_PROVIDER", "env:"),
+        ("STRONGROOM_ENV", "development"),
+    ];
+    let env = env(&dir.path().join("app"), &vars);
+    let builder = SecretsFactory::builder().env(env).manifest_text(named);
+    assert_eq!(
+        builder.connect().await.unwrap_err().kind(),
+        ErrorKind::Policy
+    );
+}
+
 #[test]
 fn a_wrong_address_is_explained_and_never_quoted_in_its_query() {
     let dir = tempfile::tempdir().unwrap();

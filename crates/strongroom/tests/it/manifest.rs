@@ -129,6 +129,16 @@ fn what_is_wrong_is_named_with_its_place_and_its_cure() {
             "path",
         ),
         (
+            "[global]\nprovider = \"env:\"",
+            "line 1: `global` is no profile",
+            "[default]",
+        ),
+        (
+            "[production]\n[Production]\n",
+            "line 2: `Production` is no profile",
+            "[default]",
+        ),
+        (
             "provider = \"env:\"",
             "line 1: `provider` stands outside a profile",
             "[default]",
@@ -236,6 +246,20 @@ fn a_profile_that_was_named_must_exist() {
             .unwrap()
             .profile,
         "staging"
+    );
+}
+
+#[test]
+fn a_profile_that_nearly_belongs_to_a_deployment_is_mentioned() {
+    let detection = explain("[prodution]\nallow_providers = []\n[blue]\n", &[]).unwrap();
+    let warnings: Vec<_> = detection
+        .warnings
+        .iter()
+        .map(|w| (w.rule, w.help.as_str()))
+        .collect();
+    assert_eq!(
+        warnings,
+        [("unknown-profile", "did you mean `production`?")]
     );
 }
 

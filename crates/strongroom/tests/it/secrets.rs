@@ -276,6 +276,60 @@ async fn a_type_is_loaded_from_what_it_declares() {
     );
 }
 
+/// Declares what can't be settled once the providers are open.
+struct Elsewhere;
+
+impl FromSecrets for Elsewhere {
+    fn declared() -> Vec<Declared> {
+        vec![token("a/b").with_source(DeclaredSource::of_name(name("right")))]
+    }
+
+    fn from_secrets(_: &Loaded<'_>) -> Result<Self> {
+        Ok(Self)
+    }
+}
+
+#[tokio::test]
+async fn a_source_that_the_boot_did_not_know_is_never_passed_over() {
+    let memory = Memory::new().with("a/b", OTHER).with("right", TOKEN);
+    let secrets = boot("development", &memory, &[]).await.unwrap();
+    let error = secrets.load::<Elsewhere>().await.map(|_| ()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(error.help().unwrap().contains("detect_for"));
+    let secrets = boot("development", &memory, &Elsewhere::declared())
+        .await
+        .unwrap();
+    assert!(secrets.load::<Elsewhere>().await.is_ok());
+    assert!(secrets.get("a/b").await.unwrap().verify(TOKEN));
+}
+
+#[tokio::test]
+async fn the_health_of_a_view_tells_nothing_of_what_lies_outside() {
+    let memory = Memory::new();
+    let default = |text| token(text).with_default(Secret::from_text("postgres"));
+    let declared = [default("inside/a"), default("outside/b")];
+    let secrets = boot("development", &memory, &declared).await.unwrap();
+    let health = secrets.scoped("inside").unwrap().health();
+    assert_eq!(health.reasons.len(), 1, "{:?}", health.reasons);
+    assert_eq!(secrets.health().reasons.len(), 2);
+}
+
+#[test]
+fn reading_without_a_runtime_is_an_error_and_no_panic() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let memory = Memory::new().with("other", "anything");
+    let secrets = runtime.block_on(boot("development", &memory, &[])).unwrap();
+    drop(runtime);
+    let mut read = Box::pin(secrets.get("other"));
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    match read.as_mut().poll(&mut context) {
+        std::task::Poll::Ready(Err(error)) => assert_eq!(error.kind(), ErrorKind::Config),
+        other => panic!("{other:?}"),
+    }
+}
+
 #[tokio::test]
 async fn after_shutdown_everything_is_closed() {
     let memory = Memory::new().with("api/token", TOKEN);
