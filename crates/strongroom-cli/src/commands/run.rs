@@ -133,5 +133,5 @@ fn not_started(program: &OsString, error: io::Error) -> Failure {
         ),
     };
     let failed = Error::new(ErrorKind::Config, message).with_source(error);
-    Failure::Error(failed, code)
+    Failure::from(failed).with_code(code)
 }

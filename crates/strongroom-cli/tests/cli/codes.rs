@@ -215,6 +215,27 @@ fn a_reader_that_goes_away_is_no_failure() {
 }
 
 #[test]
+fn a_failed_check_fails_though_its_reader_went_away() {
+    let manifest = "[default.secrets]\n\"a\" = { kind = \"url\" }";
+    let room = Room::with_notebook().file("strongroom.toml", manifest);
+    for (command, code) in [
+        (&["validate"][..], 1),
+        (&["generate", "--all-missing"], 1),
+        (&["inspect", "--provider", "vault://v/"], 2),
+        (&["get", "a"], 3),
+        (&["list"], 0),
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = room.command(command);
+        let output = command.args(["--format", "json"]).stdout(writer).output();
+        let output = output.unwrap();
+        assert_eq!(output.status.code(), Some(code), "{command:?}");
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    }
+}
+
+#[test]
 fn colours_follow_the_terminal_and_the_option() {
     let room = Room::with_notebook();
     assert!(!room.run(&["get", "a"]).stderr().contains('\u{1b}'));
