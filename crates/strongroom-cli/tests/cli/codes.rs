@@ -267,6 +267,27 @@ fn output_that_can_not_be_written_is_a_failure() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn help_that_can_not_be_written_is_a_failure() {
+    let room = Room::new();
+    for command in [&["--help"][..], &["-V"], &["help", "get"], &["get", "-h"]] {
+        let full = std::fs::File::create("/dev/full").unwrap();
+        let output = room.command(command).stdout(full).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{command:?}");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            stderr.contains("can't write to standard output"),
+            "{stderr}"
+        );
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = room.command(command).stdout(writer).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{command:?}");
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    }
+}
+
 #[test]
 fn completions_look_at_no_provider() {
     let room = Room::new().var("STRONGROOM_PROVIDER", "no address at all");
