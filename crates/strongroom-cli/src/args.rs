@@ -1,18 +1,18 @@
 //! The command line: what every command has, and the commands.
 
 use std::ffi::OsString;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use clap::error::ErrorKind as ClapError;
 use clap::{Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use clap::{ValueEnum, ValueHint};
-use strongroom::Error;
 
 use crate::commands::{
     completions, generate, get, git_merge, git_textconv, init, inspect, key, list, rm, run, set,
     validate,
 };
-use crate::exit::{FINE, USAGE};
+use crate::exit::{FINE, Failure, USAGE, output};
 use crate::usage;
 
 /// Shows, checks and changes the secrets that a service would see.
@@ -120,8 +120,8 @@ pub(crate) enum Command {
 pub(crate) enum Stop {
     /// Help or the version was shown; the exit code.
     Shown(u8),
-    /// The command line is wrong.
-    Wrong(Error),
+    /// The command line is wrong, or what it asks to be shown can't be.
+    Wrong(Failure),
 }
 
 /// Parses a command line.
@@ -139,11 +139,13 @@ pub(crate) fn parse(arguments: &[OsString], color: Color) -> Result<Cli, Stop> {
         let code = match error.kind() {
             ClapError::DisplayHelp | ClapError::DisplayVersion => FINE,
             ClapError::DisplayHelpOnMissingArgumentOrSubcommand => USAGE,
-            _ => return Stop::Wrong(usage::explain(&error)),
+            _ => return Stop::Wrong(usage::explain(&error).into()),
         };
-        // A reader that went away, as in `strongroom --help | head`, is nobody to tell.
-        let _ = error.print();
-        Stop::Shown(code)
+        let printed = error.print().and_then(|()| io::stdout().flush());
+        match output(printed) {
+            Ok(()) => Stop::Shown(code),
+            Err(failure) => Stop::Wrong(failure),
+        }
     })
 }
 

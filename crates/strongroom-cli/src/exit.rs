@@ -28,38 +28,38 @@ pub(crate) fn code(kind: ErrorKind) -> u8 {
     }
 }
 
-/// Why a command ended early.
+/// Why a command ended early: an error, and the exit code that goes with it.
 #[derive(Debug)]
-pub(crate) enum Failure {
-    /// An error, and the exit code that goes with it.
-    Error(Error, u8),
-    /// Whoever read our output stopped reading. There is nobody to tell.
-    BrokenPipe,
+pub(crate) struct Failure {
+    pub(crate) error: Error,
+    pub(crate) code: u8,
 }
 
 impl Failure {
     /// Replaces the exit code, for commands that have codes of their own.
     pub(crate) fn with_code(self, code: u8) -> Self {
-        match self {
-            Self::Error(error, _) => Self::Error(error, code),
-            Self::BrokenPipe => Self::BrokenPipe,
-        }
+        Self { code, ..self }
     }
+}
 
-    /// Says that standard output can't be written.
-    pub(crate) fn output(error: io::Error) -> Self {
-        if error.kind() == io::ErrorKind::BrokenPipe {
-            return Self::BrokenPipe;
+/// Judges what writing to standard output came to.
+///
+/// A reader that stopped reading is nobody to tell, and no failure: the exit code stays what the
+/// command came to.
+pub(crate) fn output(written: io::Result<()>) -> Result<(), Failure> {
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            let failed = Error::new(ErrorKind::Config, "can't write to standard output");
+            Err(failed.with_source(error).into())
         }
-        let failed = Error::new(ErrorKind::Config, "can't write to standard output");
-        Self::from(failed.with_source(error))
+        _ => Ok(()),
     }
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let code = code(error.kind());
-        Self::Error(error, code)
+        Self { error, code }
     }
 }
 

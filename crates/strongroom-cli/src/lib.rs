@@ -58,7 +58,7 @@ pub fn main_with(backends: &[Backend]) -> ExitCode {
     let mut screen = Screen::before_parsing(&arguments);
     let code = match args::parse(&arguments, screen.color()) {
         Err(args::Stop::Shown(code)) => code,
-        Err(args::Stop::Wrong(error)) => screen.failure(&Failure::from(error)),
+        Err(args::Stop::Wrong(failure)) => screen.failure(&failure),
         Ok(args::Cli { global, command }) => {
             screen = Screen::new(&global);
             let env = Env::process();

@@ -12,7 +12,7 @@ use serde::Serialize;
 use strongroom::{Error, Finding, Report, SecretName, Severity};
 
 use crate::args::{Color, Format, Global};
-use crate::exit::{FINE, Failure};
+use crate::exit::{Failure, output};
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
@@ -63,9 +63,7 @@ impl Screen {
     /// Writes bytes to standard output, exactly.
     pub(crate) fn bytes(&self, bytes: &[u8]) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
-        out.write_all(bytes)
-            .and_then(|()| out.flush())
-            .map_err(Failure::output)
+        output(out.write_all(bytes).and_then(|()| out.flush()))
     }
 
     /// Writes text for people to standard output, where it is the result.
@@ -87,11 +85,11 @@ impl Screen {
             body,
         };
         let mut out = io::stdout().lock();
-        serde_json::to_writer(&mut out, &document)
+        let written = serde_json::to_writer(&mut out, &document)
             .map_err(io::Error::from)
             .and_then(|()| out.write_all(b"\n"))
-            .and_then(|()| out.flush())
-            .map_err(Failure::output)
+            .and_then(|()| out.flush());
+        output(written)
     }
 
     /// Says on standard error what was done.
@@ -125,9 +123,7 @@ impl Screen {
 
     /// Says what went wrong, and returns the exit code.
     pub(crate) fn failure(&self, failure: &Failure) -> u8 {
-        let Failure::Error(error, code) = failure else {
-            return FINE;
-        };
+        let Failure { error, code } = failure;
         if self.is_json() {
             #[derive(Serialize)]
             struct Body<'a> {

@@ -59,11 +59,8 @@ pub(crate) fn run(args: &Args, context: &Context<'_>) -> Outcome {
         (true, Ok(_)) => Ok(None),
         (false, Ok(_)) => {
             let look = async { Ok(look(builder.connect().await?).await) };
-            match context.block_on(look) {
-                Ok(seen) => Ok(Some(seen)),
-                Err(Failure::Error(error, _)) => Err(error),
-                Err(broken) => return Err(broken),
-            }
+            let seen = context.block_on(look);
+            seen.map(Some).map_err(|failure| failure.error)
         }
     };
     if context.screen.is_json() {

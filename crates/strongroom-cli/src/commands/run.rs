@@ -17,9 +17,10 @@ use variables::Variable;
 ///
 /// Every declared secret must pass, as at a service's boot; otherwise the program is not started.
 /// Each is set as its own variable: the manifest's `env`, or the name in capitals. One that is
-/// optional and absent is absent for the program too, whatever stood in its variable. A value with an
-/// `encoding` is handed over in that encoding, as the environment backend would read it. strongroom is
-/// replaced by the program, so its exit code and signals are the program's own.
+/// optional and absent is absent for the program too, whatever stood in its variable. A `…_FILE`
+/// variable beside either is taken away. A value with an `encoding` is handed over in that encoding, as
+/// the environment backend would read it. strongroom is replaced by the program, so its exit code and
+/// signals are the program's own.
 ///
 /// The program gets no credential of strongroom's: every STRONGROOM_… variable but STRONGROOM_ENV
 /// and every backend's own token or key are taken out of its environment. Names that would change
@@ -57,6 +58,11 @@ pub(crate) fn run(args: &Args, context: &Context<'_>) -> Outcome {
     let mut command = Command::new(program);
     command.args(arguments);
     withhold_credentials(&mut command, context);
+    for (variable, _) in &secrets {
+        // The program would find two sources for one secret. It goes before any is set, as it may
+        // be another secret's own variable.
+        command.env_remove(format!("{variable}_FILE"));
+    }
     for (variable, secret) in &secrets {
         match secret.as_ref().and_then(|secret| secret.expose_str().ok()) {
             Some(text) => command.env(variable, text),
@@ -127,5 +133,5 @@ fn not_started(program: &OsString, error: io::Error) -> Failure {
         ),
     };
     let failed = Error::new(ErrorKind::Config, message).with_source(error);
-    Failure::Error(failed, code)
+    Failure::from(failed).with_code(code)
 }

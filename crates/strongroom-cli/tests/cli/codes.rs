@@ -215,6 +215,27 @@ fn a_reader_that_goes_away_is_no_failure() {
 }
 
 #[test]
+fn a_failed_check_fails_though_its_reader_went_away() {
+    let manifest = "[default.secrets]\n\"a\" = { kind = \"url\" }";
+    let room = Room::with_notebook().file("strongroom.toml", manifest);
+    for (command, code) in [
+        (&["validate"][..], 1),
+        (&["generate", "--all-missing"], 1),
+        (&["inspect", "--provider", "vault://v/"], 2),
+        (&["get", "a"], 3),
+        (&["list"], 0),
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = room.command(command);
+        let output = command.args(["--format", "json"]).stdout(writer).output();
+        let output = output.unwrap();
+        assert_eq!(output.status.code(), Some(code), "{command:?}");
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    }
+}
+
+#[test]
 fn colours_follow_the_terminal_and_the_option() {
     let room = Room::with_notebook();
     assert!(!room.run(&["get", "a"]).stderr().contains('\u{1b}'));
@@ -243,6 +264,27 @@ fn output_that_can_not_be_written_is_a_failure() {
         let full = std::fs::File::create("/dev/full").unwrap();
         let status = room.command(command).stdout(full).status().unwrap();
         assert_eq!(status.code(), Some(2), "{command:?}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn help_that_can_not_be_written_is_a_failure() {
+    let room = Room::new();
+    for command in [&["--help"][..], &["-V"], &["help", "get"], &["get", "-h"]] {
+        let full = std::fs::File::create("/dev/full").unwrap();
+        let output = room.command(command).stdout(full).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{command:?}");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            stderr.contains("can't write to standard output"),
+            "{stderr}"
+        );
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = room.command(command).stdout(writer).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{command:?}");
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "");
     }
 }
 

@@ -39,6 +39,26 @@ fn the_program_gets_each_secret_in_its_variable() {
 }
 
 #[test]
+fn no_file_variable_stays_beside_a_secrets_own() {
+    let script = "printf '%s|%s|%s' \"${PGPASSWORD_FILE-none}\" \"${FEATURE_KEY_FILE-none}\" \"$OTHER_FILE\"";
+    let ran = room()
+        .var("PGPASSWORD_FILE", "/run/password")
+        .var("FEATURE_KEY_FILE", "/run/key")
+        .var("OTHER_FILE", "kept")
+        .run(&["run", "--", "sh", "-c", script])
+        .ends(0);
+    assert_eq!(ran.stdout(), "none|none|kept");
+    // A declared secret's own variable may look like another's file variable.
+    let manifest =
+        "[default.secrets]\n\"a/file\" = { kind = \"opaque\" }\n\"a\" = { kind = \"opaque\" }";
+    let room = Room::with_notebook().file("strongroom.toml", manifest);
+    room.run_with(&["set", "a"], b"first of two").ends(0);
+    room.run_with(&["set", "a/file"], b"second of two").ends(0);
+    let ran = room.run(&["run", "--", "sh", "-c", "echo \"$A|$A_FILE\""]);
+    assert_eq!(ran.ends(0).stdout(), "first of two|second of two\n");
+}
+
+#[test]
 fn the_program_inherits_no_credential_of_ours() {
     let room = room()
         .var("VAULT_TOKEN", "v")

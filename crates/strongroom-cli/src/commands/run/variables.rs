@@ -21,11 +21,15 @@ const REFUSED_PREFIXES: &[&str] = &[
 const REFUSED: &[&str] = &[
     "BASHOPTS",
     "BASH_ENV",
+    "BASH_LOADABLES_PATH",
     "CDPATH",
     "CLASSPATH",
     "DOTNET_STARTUP_HOOKS",
     "EDITOR",
     "ENV",
+    "ERL_AFLAGS",
+    "ERL_FLAGS",
+    "ERL_ZFLAGS",
     "GCONV_PATH",
     "GEM_HOME",
     "GEM_PATH",
@@ -49,6 +53,7 @@ const REFUSED: &[&str] = &[
     "LUA_CPATH",
     "LUA_INIT",
     "LUA_PATH",
+    "MAVEN_OPTS",
     "NODE_OPTIONS",
     "NODE_PATH",
     "OPENSSL_CONF",
@@ -80,6 +85,7 @@ const REFUSED: &[&str] = &[
     "SUDO_ASKPASS",
     "TMPDIR",
     "VISUAL",
+    "ZDOTDIR",
     "_JAVA_OPTIONS",
 ];
 
@@ -207,6 +213,12 @@ mod tests {
             "PS4",
             "STRONGROOM_ENV",
             "BASH_FUNC_ls",
+            "BASH_LOADABLES_PATH",
+            "ERL_AFLAGS",
+            "ERL_FLAGS",
+            "ERL_ZFLAGS",
+            "MAVEN_OPTS",
+            "ZDOTDIR",
         ] {
             let said = problem(&[declared("a").with_variable(variable)]);
             assert!(said.contains(variable), "{said}");
