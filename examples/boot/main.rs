@@ -1,13 +1,13 @@
 //! Boots a service, and shows what it learns on the way.
 //!
 //! ```text
-//! cargo run --example boot                # creates the secret files that are missing
+//! cargo run --example boot                # creates an encrypted file with what is missing
 //! cargo run --example boot -- --serve     # then answers /health on 127.0.0.1:8080
 //! ```
 //!
-//! Where nothing on the machine points to a provider of secrets, it declares development, and keeps
-//! files of its own under `target/`. Variables always win over that, and swap the backend without a
-//! change to the program:
+//! Where nothing on the machine points to a provider of secrets, it declares development, and keeps a
+//! sealed file of its own under `target/`, with its key, which `strongroom init` would put elsewhere.
+//! Variables always win over that, and swap the backend without a change to the program:
 //!
 //! ```text
 //! STRONGROOM_DIR=/etc/service/secrets cargo run --example boot
@@ -18,20 +18,24 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::fs::DirBuilder;
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::Write as _;
+use std::path::Path;
 
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
 use strongroom::provider::Expect;
+use strongroom::sealed_file::{FileId, NewSlot, SealedFile, SlotKey};
 use strongroom::{
     Class, Connection, Deployment, Env, Error as SecretsError, ErrorKind, HealthStatus, Outcome,
     ProviderUrl, Result, SecretState, Secrets, SecretsFactory, generate,
 };
 
 const MANIFEST: &str = include_str!("strongroom.toml");
-const OWN_FILES: &str = "target/strongroom-example/secrets";
+const OWN_FILE: &str = "target/strongroom-example/secrets.sealed";
+const OWN_KEY: &str = "target/strongroom-example/secrets.key";
 const USAGE: &str = "usage: boot [--serve] [--port PORT]   (port 0 takes any that is free)";
 
 #[tokio::main(flavor = "current_thread")]
@@ -68,7 +72,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(secrets.shutdown().await?)
 }
 
-/// Connects to what the environment points to; where it points nowhere, to files of our own.
+/// Connects to what the environment points to; where it points nowhere, to a sealed file of our own.
 async fn connect(env: Env) -> Result<Connection> {
     let builder = SecretsFactory::builder()
         .manifest_text(MANIFEST)
@@ -84,7 +88,7 @@ async fn connect(env: Env) -> Result<Connection> {
     }
 
     println!("Nothing here points to a provider of secrets: this example keeps its own, in");
-    println!("{OWN_FILES}.");
+    println!("{OWN_FILE}.");
     let env = match says_where_it_runs {
         true => env,
         false => {
@@ -92,10 +96,10 @@ async fn connect(env: Env) -> Result<Connection> {
             env.with_var("STRONGROOM_ENV", Deployment::Development.as_str())
         }
     };
-    create_private_dir(&env)?;
+    create_own_file(env.working_dir())?;
     let connection = builder
         .env(env)
-        .provider_url(ProviderUrl::new("file", OWN_FILES))
+        .provider_url(ProviderUrl::new("sealed", OWN_FILE).with_query("key_file", OWN_KEY))
         .connect()
         .await?;
     create_missing(&connection).await?;
@@ -103,17 +107,33 @@ async fn connect(env: Env) -> Result<Connection> {
     Ok(connection)
 }
 
-/// Creates the directory, for its owner alone.
-fn create_private_dir(env: &Env) -> Result<()> {
-    let mut dir = DirBuilder::new();
+/// Creates the sealed file and its key, unless the file is there.
+fn create_own_file(here: &Path) -> Result<()> {
+    let (file, key_file) = (here.join(OWN_FILE), here.join(OWN_KEY));
+    if file.exists() {
+        return Ok(());
+    }
+    let (id, key) = (FileId::random()?, SlotKey::generate()?);
+    write_private(&key_file, key.to_text(id)?.expose_bytes()).map_err(|error| {
+        SecretsError::new(ErrorKind::Config, format!("can't create {OWN_KEY}")).with_source(error)
+    })?;
+    SealedFile::create(&file, id, &NewSlot::new("example", key))?;
+    println!("Created the file and its key, {OWN_KEY}.");
+    Ok(())
+}
+
+/// Writes a file that is not there yet, for its owner alone.
+fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let (mut dir, mut file) = (DirBuilder::new(), OpenOptions::new());
     dir.recursive(true);
+    file.write(true).create_new(true);
     #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut dir, 0o700);
-    dir.create(env.working_dir().join(OWN_FILES))
-        .map_err(|error| {
-            let message = format!("can't create {OWN_FILES}");
-            SecretsError::new(ErrorKind::Config, message).with_source(error)
-        })
+    {
+        std::os::unix::fs::DirBuilderExt::mode(&mut dir, 0o700);
+        std::os::unix::fs::OpenOptionsExt::mode(&mut file, 0o600);
+    }
+    dir.create(path.parent().unwrap_or(path))?;
+    file.open(path)?.write_all(bytes)
 }
 
 /// Writes a new random value for every declared secret that has none, and leaves all others alone.

@@ -1,6 +1,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use strongroom::provider::Stage;
+use strongroom::sealed_file::{SealedFile, SlotKey};
+use strongroom::{Secret, SecretName};
+
 use crate::program::{example, run};
 
 const TOKEN: &str = "pX4v-Tz0qL9e_W2mR7kB1nY6cH3sJ8dF";
@@ -12,12 +16,23 @@ const VALUES: [(&str, &str); 3] = [
     ("session/signing-key", KEY),
 ];
 
-fn own_files(dir: &Path) -> PathBuf {
-    dir.join("target/strongroom-example/secrets")
+fn own_file(dir: &Path) -> PathBuf {
+    dir.join("target/strongroom-example/secrets.sealed")
 }
 
-fn read_all(secrets: &Path) -> Vec<String> {
-    let read = |(name, _)| fs::read_to_string(secrets.join(name)).unwrap();
+fn own_key(dir: &Path) -> PathBuf {
+    dir.join("target/strongroom-example/secrets.key")
+}
+
+fn read_all(dir: &Path) -> Vec<String> {
+    let key = fs::read_to_string(own_key(dir)).unwrap();
+    let key = SlotKey::from_text(&Secret::from_text(key)).unwrap();
+    let file = SealedFile::open(own_file(dir), key).unwrap();
+    let read = |(name, _)| {
+        let name = SecretName::parse(name).unwrap();
+        let secret = file.get(&name, &Stage::Current).unwrap();
+        secret.expose_str().unwrap().to_owned()
+    };
     VALUES.map(read).to_vec()
 }
 
@@ -33,13 +48,16 @@ fn it_creates_what_is_missing_once_and_shows_no_value() {
     );
     assert_eq!(printed.matches("[REDACTED]").count(), 3, "{printed}");
 
-    let values = read_all(&own_files(dir.path()));
+    let values = read_all(dir.path());
     let (ok, again) = run(&mut example("boot", dir.path()));
     assert!(ok, "{again}");
-    assert_eq!(read_all(&own_files(dir.path())), values, "left alone");
+    assert_eq!(read_all(dir.path()), values, "left alone");
+    let sealed = fs::read_to_string(own_file(dir.path())).unwrap();
     assert!(!again.contains("Created"), "{again}");
     for value in &values {
-        assert!(!printed.contains(value.as_str()) && !again.contains(value.as_str()));
+        for shown in [&printed, &again, &sealed] {
+            assert!(!shown.contains(value.as_str()), "{shown}");
+        }
     }
 }
 
@@ -51,10 +69,9 @@ fn its_files_are_for_their_owner_alone() {
     let dir = tempfile::tempdir().unwrap();
     assert!(run(&mut example("boot", dir.path())).0);
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
-    let secrets = own_files(dir.path());
-    assert_eq!(mode(&secrets), 0o700);
-    assert_eq!(mode(&secrets.join("database")), 0o700);
-    assert_eq!(mode(&secrets.join("database/password")), 0o600);
+    let (file, key) = (own_file(dir.path()), own_key(dir.path()));
+    assert_eq!(mode(file.parent().unwrap()), 0o700);
+    assert_eq!([mode(&file), mode(&key)], [0o600, 0o600]);
 }
 
 #[test]
@@ -86,7 +103,7 @@ fn variables_swap_the_backend_of_the_same_program() {
             assert!(!printed.contains(value), "{printed}");
         }
     }
-    assert!(!own_files(dir.path()).exists());
+    assert!(!own_file(dir.path()).exists());
 }
 
 #[test]
@@ -110,5 +127,5 @@ fn production_gets_no_files_of_its_own() {
     let (ok, printed) = run(example("boot", dir.path()).env("STRONGROOM_ENV", "production"));
     assert!(!ok, "{printed}");
     assert!(printed.contains("set STRONGROOM_PROVIDER"), "{printed}");
-    assert!(!own_files(dir.path()).exists());
+    assert!(!own_file(dir.path()).exists());
 }
