@@ -28,10 +28,12 @@
 //! # JSON
 //!
 //! With `--format json` every command but `run` and `completions` writes one object to standard
-//! output. Its `schema` is 1; it rises when a field changes its meaning or goes away, not when one
-//! is added. A failure is `{"schema":1,"error":{"kind","message","help","name","caused_by","findings"}}`,
-//! where all but the first two may be missing. Warnings go to standard error as text, except those
-//! of `inspect` and `validate`, which are among their `findings`.
+//! output; so does `run` where it fails. Help and the version stay text. The object's `schema` is 1;
+//! it rises when a field changes its meaning or goes away, not when one is added. A failure is
+//! `{"schema":1,"error":{"kind","message","help","name","caused_by","findings","generated"}}`, where
+//! all but the first two may be missing; `generated` is what `generate` wrote before it failed.
+//! Warnings go to standard error as text, except those of `inspect` and `validate`, which are among
+//! their `findings`.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
