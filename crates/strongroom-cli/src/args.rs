@@ -149,6 +149,40 @@ pub(crate) fn parse(arguments: &[OsString], color: Color) -> Result<Cli, Stop> {
     })
 }
 
+/// Reports whether a command line, which may be wrong elsewhere, is one of `run`.
+pub(crate) fn attempts_run(arguments: &[OsString]) -> bool {
+    let mut cli = Cli::command();
+    cli.build();
+    let words = arguments.iter().skip(1).map(|word| word.to_string_lossy());
+    let mut words = words.take_while(|word| word != "--");
+    // What follows a mistyped option may be its value, or the command.
+    let mut may_be_value = false;
+    while let Some(word) = words.next() {
+        if let Some(command) = cli.find_subcommand(&*word) {
+            return command.get_name() == "run";
+        }
+        let Some(option) = word.strip_prefix('-') else {
+            if !may_be_value {
+                return false;
+            }
+            may_be_value = false;
+            continue;
+        };
+        let is_named = |known: &&clap::Arg| match option.strip_prefix('-') {
+            Some(long) => known.get_long() == Some(long),
+            None => known
+                .get_short()
+                .is_some_and(|short| option == short.to_string()),
+        };
+        let known = cli.get_arguments().find(is_named);
+        may_be_value = known.is_none() && !option.contains('=');
+        if known.is_some_and(|known| known.get_action().takes_values()) {
+            words.next();
+        }
+    }
+    false
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,6 +10,8 @@ pub(crate) const FINE: u8 = 0;
 pub(crate) const CHECK_FAILED: u8 = 1;
 /// Usage or configuration.
 pub(crate) const USAGE: u8 = 2;
+/// Strongroom failed before `run` started the program.
+pub(crate) const RUN_FAILED: u8 = 125;
 
 /// What a command ends with: its exit code, or what went wrong.
 pub(crate) type Outcome = Result<u8, Failure>;

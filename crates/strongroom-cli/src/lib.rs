@@ -28,10 +28,12 @@
 //! # JSON
 //!
 //! With `--format json` every command but `run` and `completions` writes one object to standard
-//! output. Its `schema` is 1; it rises when a field changes its meaning or goes away, not when one
-//! is added. A failure is `{"schema":1,"error":{"kind","message","help","name","caused_by","findings"}}`,
-//! where all but the first two may be missing. Warnings go to standard error as text, except those
-//! of `inspect` and `validate`, which are among their `findings`.
+//! output; so does `run` where it fails. Help and the version stay text. The object's `schema` is 1;
+//! it rises when a field changes its meaning or goes away, not when one is added. A failure is
+//! `{"schema":1,"error":{"kind","message","help","name","caused_by","findings","generated"}}`, where
+//! all but the first two may be missing; `generated` is what `generate` wrote before it failed.
+//! Warnings go to standard error as text, except those of `inspect` and `validate`, which are among
+//! their `findings`.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -56,13 +58,19 @@ use report::Screen;
 pub fn main_with(backends: &[Backend]) -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let mut screen = Screen::before_parsing(&arguments);
+    // The program that `run` starts has the codes below 125 for itself.
+    let before_run = |failure: Failure| match args::attempts_run(&arguments) {
+        true => failure.with_code(exit::RUN_FAILED),
+        false => failure,
+    };
     let code = match args::parse(&arguments, screen.color()) {
         Err(args::Stop::Shown(code)) => code,
-        Err(args::Stop::Wrong(failure)) => screen.failure(&failure),
+        Err(args::Stop::Wrong(failure)) => screen.failure(&before_run(failure)),
         Ok(args::Cli { global, command }) => {
             screen = Screen::new(&global);
             let env = Env::process();
-            let outcome = log_to_stderr(&env, &screen).and_then(|()| {
+            let logs = log_to_stderr(&env, &screen).map_err(before_run);
+            let outcome = logs.and_then(|()| {
                 let context = Context::new(env, backends, global, screen);
                 commands::run(command, &context)
             });

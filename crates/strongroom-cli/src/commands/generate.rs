@@ -2,11 +2,12 @@
 
 use serde::Serialize;
 use strongroom::provider::Expect;
-use strongroom::{Connection, Declared, Error, ErrorKind, Result, Secret, SecretName};
+use strongroom::{Connection, Declared, Error, ErrorKind, Result, Secret, SecretName, Source};
 
 use super::set::Written;
 use crate::context::{Context, nearest, parse_name};
-use crate::exit::{CHECK_FAILED, FINE, Outcome};
+use crate::exit::{self, CHECK_FAILED, FINE, Outcome};
+use crate::report::ErrorBody;
 
 /// Create a secret's value by the kind that the manifest declares
 ///
@@ -39,6 +40,19 @@ struct Body<'a> {
     still_missing: Vec<&'a SecretName>,
 }
 
+/// An error after which some of what was asked for is written.
+#[derive(Serialize)]
+struct Interrupted<'a> {
+    error: InterruptedBody<'a>,
+}
+
+#[derive(Serialize)]
+struct InterruptedBody<'a> {
+    #[serde(flatten)]
+    error: ErrorBody<'a>,
+    generated: Vec<Written<'a>>,
+}
+
 /// What is to be written, and what can't be.
 struct Plan<'a> {
     values: Vec<(&'a Declared, Secret)>,
@@ -62,19 +76,37 @@ pub(crate) fn run(args: &Args, context: &Context<'_>) -> Outcome {
         for (declared, value) in &plan.values {
             let name = &declared.name;
             let version = connection.put(name, value, expect.clone()).await;
-            let version = version.map_err(|error| match error.kind() {
-                ErrorKind::Conflict => error.with_help("it is there already; --force replaces it"),
-                _ => error,
-            })?;
+            let version = match version {
+                Ok(version) => version,
+                Err(error) => return interrupted(error, generated, context),
+            };
             let written = Written { name, version };
             if !context.screen.is_json() {
-                // Said at once: a later failure must not hide what was written before it.
+                // At once, so before the error of a later one.
                 context.screen.done(&format!("generated {written}"));
             }
             generated.push(written);
         }
         finish(generated, plan.still_missing, context)
     })
+}
+
+/// Ends with an error, which must not hide what was written before it.
+fn interrupted(error: Error, generated: Vec<Written<'_>>, context: &Context<'_>) -> Outcome {
+    let error = match error.kind() {
+        ErrorKind::Conflict => error.with_help("it is there already; --force replaces it"),
+        _ => error,
+    };
+    if generated.is_empty() || !context.screen.is_json() {
+        return Err(error.into());
+    }
+    context.screen.json(&Interrupted {
+        error: InterruptedBody {
+            error: ErrorBody::new(&error),
+            generated,
+        },
+    })?;
+    Ok(exit::code(error.kind()))
 }
 
 fn finish(
@@ -139,20 +171,25 @@ async fn missing(connection: &Connection) -> Result<Plan<'_>> {
         values: Vec::new(),
         still_missing: Vec::new(),
     };
+    let refuses_defaults = connection.rails().deployment().is_strict();
     for (declared, answer) in declared.into_iter().zip(answers) {
-        match answer {
-            Err(error) if error.kind() == ErrorKind::Absent => {}
+        let boots_without = match answer {
+            Err(error) if error.kind() == ErrorKind::Absent => !declared.required,
+            // The manifest's default is not in the backend.
+            Ok(secret) if secret.metadata().source() == Source::Default => {
+                !declared.required || !refuses_defaults
+            }
             // Something is there, weak or malformed as it may be.
             Ok(_) => continue,
             Err(error) if error.kind() == ErrorKind::Malformed => continue,
             // Unreadable is not missing: before it is known, nothing is written.
             Err(error) => return Err(error),
-        }
+        };
         match strongroom::generate(declared) {
             Ok(value) => plan.values.push((declared, value)),
             Err(error) if error.kind() != ErrorKind::Unsupported => return Err(error),
-            Err(_) if declared.required => plan.still_missing.push(&declared.name),
-            Err(_) => {}
+            Err(_) if boots_without => {}
+            Err(_) => plan.still_missing.push(&declared.name),
         }
     }
     Ok(plan)

@@ -7,7 +7,7 @@ use std::process::Command;
 use strongroom::{Error, ErrorKind, Secret};
 
 use crate::context::Context;
-use crate::exit::{Failure, Outcome};
+use crate::exit::{Failure, Outcome, RUN_FAILED};
 
 mod variables;
 
@@ -26,7 +26,7 @@ use variables::Variable;
 /// and every backend's own token or key are taken out of its environment. Names that would change
 /// how programs load, such as PATH or LD_PRELOAD, are refused.
 ///
-/// The exit code is 125 if strongroom fails, 126 if the program can't be executed, and 127 if it is
+/// The exit code is 125 if strongroom fails (a wrong option included), 126 if the program can't be executed, and 127 if it is
 /// not found.
 #[derive(Debug, clap::Args)]
 #[command(
@@ -42,8 +42,6 @@ pub(crate) struct Args {
     command: Vec<OsString>,
 }
 
-/// Strongroom's own failure.
-const OURS: u8 = 125;
 /// The program can't be executed.
 const NOT_EXECUTABLE: u8 = 126;
 /// There is no such program.
@@ -52,9 +50,9 @@ const NOT_FOUND: u8 = 127;
 pub(crate) fn run(args: &Args, context: &Context<'_>) -> Outcome {
     let Some((program, arguments)) = args.command.split_first() else {
         let nothing = Error::new(ErrorKind::Config, "there is no program to run");
-        return Err(Failure::from(nothing).with_code(OURS));
+        return Err(Failure::from(nothing).with_code(RUN_FAILED));
     };
-    let secrets = secrets(context).map_err(|failure| failure.with_code(OURS))?;
+    let secrets = secrets(context).map_err(|failure| failure.with_code(RUN_FAILED))?;
     let mut command = Command::new(program);
     command.args(arguments);
     withhold_credentials(&mut command, context);
@@ -120,7 +118,7 @@ fn start(mut command: Command) -> io::Result<u8> {
         .status()?
         .code()
         .and_then(|code| u8::try_from(code).ok());
-    Ok(code.unwrap_or(OURS))
+    Ok(code.unwrap_or(RUN_FAILED))
 }
 
 fn not_started(program: &OsString, error: io::Error) -> Failure {

@@ -114,6 +114,38 @@ fn its_own_failures_are_125_to_127() {
 }
 
 #[test]
+fn its_own_usage_errors_are_125_as_the_programs_may_be_2() {
+    let room = room();
+    for arguments in [
+        &["run"][..],
+        &["exec"],
+        &["run", "--formt", "json", "--", "true"],
+        &["run", "--format", "xml", "--", "true"],
+        &["--format", "xml", "run", "--", "true"],
+        &["--formt", "json", "--quiet", "exec", "true"],
+        &["run", "--profile"],
+        &["run", "--provider", "nonsense", "--", "true"],
+        &["run", "--manifest", "none.toml", "--", "true"],
+    ] {
+        let ran = room.run(arguments).ends(125);
+        assert!(ran.stderr().starts_with("error: "), "{}", ran.stderr());
+    }
+    room.run(&["run", "--", "sh", "-c", "exit 2"]).ends(2);
+    for arguments in [
+        &["--profile", "run", "get"][..],
+        &["get", "run", "--formt"],
+        &["valdate", "run"],
+        &["--quiet", "valdate", "run"],
+        &["--", "run"],
+    ] {
+        room.run(arguments).ends(2);
+    }
+    room.var("STRONGROOM_LOG", "a=b=c")
+        .run(&["run", "--", "true"])
+        .ends(125);
+}
+
+#[test]
 fn what_no_variable_can_hold_stops_the_start() {
     let room = room();
     for value in [&b"\xff\xfe"[..], b"a\0b"] {

@@ -186,6 +186,47 @@ fn generate_fills_what_is_missing_and_says_what_it_can_not() {
 }
 
 #[test]
+fn generate_says_what_it_wrote_before_a_write_failed() {
+    // Encoded, the second is larger than a value may be.
+    let manifest = r#"
+[default.secrets]
+"a" = { kind = "token" }
+"b" = { kind = "key", encoding = "hex", length = 40000 }
+"c" = { kind = "token" }
+"#;
+    let room = Room::with_notebook().file("strongroom.toml", manifest);
+    let ran = room.run(&["generate", "--all-missing", "--format", "json"]);
+    let json = ran.ends(1).stdout();
+    assert!(json.contains(r#""error":{"kind":"malformed""#), "{json}");
+    let generated = r#""generated":[{"name":"a","version":"1"}]"#;
+    assert!(json.contains(generated), "{json}");
+    room.run(&["get", "a"]).ends(0);
+    room.run(&["get", "c"]).ends(3);
+}
+
+#[test]
+fn generate_replaces_what_only_the_manifest_gives() {
+    let manifest = r#"
+[default.secrets]
+"a" = { kind = "token", default = "only-for-development" }
+"b" = { kind = "url", default = "http://localhost/" }
+"#;
+    let room = Room::with_notebook().file("strongroom.toml", manifest);
+    let ran = room.run(&["generate", "--all-missing"]).ends(0);
+    assert_eq!(ran.stderr(), "generated a, version 1\n");
+    assert_ne!(
+        room.run(&["get", "a"]).ends(0).stdout(),
+        "only-for-development"
+    );
+    // A boot in production refuses the default, so what can't be generated is missing there.
+    let room = room.without("STRONGROOM_ENV");
+    let room = room.var("STRONGROOM_ENV", "production");
+    let ran = room.run(&["generate", "--all-missing", "--format", "json"]);
+    let json = ran.ends(1).stdout();
+    assert!(json.contains(r#""still_missing":["b"]"#), "{json}");
+}
+
+#[test]
 fn an_absent_name_suggests_the_declared_one() {
     let room = Room::with_notebook().file("strongroom.toml", MANIFEST);
     let ran = room.run(&["get", "api/toekn"]).ends(3);
