@@ -125,8 +125,10 @@ fn kills_during(writes: usize) {
         for n in 1..=1_000 {
             writer.order(&NAME, &format!("value-{}", done + n));
         }
-        // Where exactly it stops is the machine's choice, and every place is fine.
-        thread::sleep(Duration::from_micros(random.below(40_000) as u64));
+        // Where exactly it stops is the machine's choice, and every place is fine. A slow machine gets
+        // more and more time.
+        let moment = random.below(40_000 + 500 * kills);
+        thread::sleep(Duration::from_micros(moment as u64));
         let answers = writer.kill();
         assert!(answers.iter().all(|answer| answer == "done"), "{answers:?}");
         kills += 1;
