@@ -86,7 +86,7 @@ fn only_what_changes_changes() {
     room.file.add_slot(&cheap("recovery", PASSPHRASE)).unwrap();
     let entries = |text: &str| {
         text.lines()
-            .filter(|l| l.contains(" n"))
+            .filter(|line| line.starts_with("entry ") || line.starts_with("previous "))
             .map(str::to_owned)
             .collect::<Vec<_>>()
     };
