@@ -39,7 +39,16 @@ pub(super) fn check(
         let message = "the key's bytes are hexadecimal digits, which hold half of what bytes hold";
         let help = "declare `encoding = \"hex\"` and store twice as many digits, or generate one";
         found.violation(rule::TEXT_AS_KEY, message, help);
+    } else if is_text(key.bytes()) {
+        let message = "the key's bytes are all printable characters, which random bytes never are";
+        let help = "store random bytes, `strongroom generate` makes them";
+        found.violation(rule::TEXT_AS_KEY, message, help);
     }
+}
+
+/// Reports whether all bytes are printable ASCII. Of fewer than 16 random ones that can be chance.
+fn is_text(key: &[u8]) -> bool {
+    key.len() >= 16 && key.iter().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
 enum Key<'v> {

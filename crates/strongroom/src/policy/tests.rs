@@ -163,6 +163,14 @@ fn each_rule_on_each_kind() {
             &["key-length"],
         ),
         (Key, "9c1185a5c5e9fc54612808977ee8f548", &["text-as-key"]),
+        (Key, "thisis32byteslongsecretkeyforaes", &["text-as-key"]),
+        // The same text in hexadecimal, which doesn't make it random.
+        (
+            Key,
+            "746869736973333262797465736c6f6e677365637265746b6579666f72616573",
+            &["text-as-key"],
+        ),
+        (Key, "q8J!vT2#xZ6@mW9$kR4^pL7&nB3*cF1~", &["text-as-key"]),
         (
             Key,
             "9c1185a59c1185a59c1185a59c1185a59c1185a59c1185a59c1185a59c1185a5",
@@ -241,6 +249,9 @@ fn binary_values_are_judged_as_bytes() {
         rules(&decoded, base16ct::lower::encode_string(&raw)),
         ["key-length"]
     );
+    let text = *b"q8J!vT2#xZ6@mW9$";
+    assert_eq!(rules(&decoded, text), ["text-as-key"]);
+    assert_eq!(rules(&key, text), ["text-as-key"]);
     assert_eq!(rules(&declared(Kind::Opaque), raw), [""; 0]);
     for kind in [
         Kind::Token,

@@ -23,10 +23,11 @@ const STICKY: u32 = 0o1000;
 #[derive(Debug)]
 pub(in crate::backends) struct Guard {
     rails: GuardRails,
-    /// The root lies in a directory that a platform made for credentials.
-    in_mount: bool,
-    /// The root lies in a volume of Kubernetes, wherever that is mounted.
-    in_volume: bool,
+    /// The root lies where the platform mounts secrets, on any file system: no variable says where.
+    in_mounted_secrets: bool,
+    /// The root lies in `$CREDENTIALS_DIRECTORY` or in a volume of Kubernetes. Anybody can set the
+    /// variable or make such links, so that it counts only for what lies in memory.
+    in_claimed_mount: bool,
     /// The root was found on a disk already: that is said once, not of each file in it.
     root_on_disk: AtomicBool,
 }
@@ -35,17 +36,15 @@ impl Guard {
     pub(in crate::backends) fn new(env: &Env, rails: &GuardRails, root: &Path) -> Self {
         let root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
         let credentials = env.var("CREDENTIALS_DIRECTORY").ok().flatten();
-        let in_mount = credentials
+        let in_credentials = credentials
             .map(Path::new)
             .filter(|dir| dir.is_absolute())
-            .into_iter()
-            .chain([env.mounted_secrets()])
-            .filter_map(|mount| mount.canonicalize().ok())
-            .any(|mount| root.starts_with(mount));
+            .is_some_and(|dir| is_beneath(&root, dir));
+        let in_volume = is_kubernetes_volume(&root) || root.ancestors().any(is_generation);
         Self {
             rails: rails.clone(),
-            in_mount,
-            in_volume: is_kubernetes_volume(&root) || root.ancestors().any(is_generation),
+            in_mounted_secrets: is_beneath(&root, env.mounted_secrets()),
+            in_claimed_mount: in_credentials || in_volume,
             root_on_disk: AtomicBool::new(false),
         }
     }
@@ -156,13 +155,18 @@ impl Guard {
     }
 
     fn is_in_credentials_mount(&self, on_tmpfs: bool) -> bool {
-        self.in_mount || (self.in_volume && on_tmpfs)
+        self.in_mounted_secrets || (self.in_claimed_mount && on_tmpfs)
     }
 }
 
 /// What findings call a directory whose path may be shown.
 pub(in crate::backends) fn the_directory(path: &Path) -> String {
     format!("the directory {}", path.display())
+}
+
+/// Reports whether `path`, which has no links, lies in `dir`.
+fn is_beneath(path: &Path, dir: &Path) -> bool {
+    dir.canonicalize().is_ok_and(|dir| path.starts_with(dir))
 }
 
 /// Reports whether a directory is one generation of a Kubernetes volume, by its name.

@@ -60,6 +60,7 @@ pub(super) const PUBLISHED: &[&str] = &[
     "_5#y2L\"F4Q8z\\n\\xec]/",
     "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",
     "keyboard cat",
+    "correct horse battery staple",
     "SomeRandomStringWith32Characters",
     "thisISaSECRET_1234",
     "46BKJoQYlPPOexq0OhDZnIlNepKFf87WFwLbfzqDDho=",

@@ -170,7 +170,7 @@ fn only_tokens_and_keys_without_a_violation_are_strong() {
     assert!(!strong(Kind::Password, PASSWORD, Source::Live));
     assert!(strong(
         Kind::Key,
-        &Base64::encode_string(&TOKEN.as_bytes()[..32]),
+        "9c1185a5c5e9fc54612808977ee8f5489c3a85b1d5e9fc246138f8977ee81a48",
         Source::Live
     ));
 }

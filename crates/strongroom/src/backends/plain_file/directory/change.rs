@@ -3,19 +3,21 @@
 use std::path::Path;
 
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _};
+use zeroize::Zeroizing;
 
 use super::super::check_expected;
-use super::super::document::json;
+use super::super::document::MAX_DOCUMENT_BYTES;
+use super::super::document::json::{self, Tree};
 use super::super::spelling;
 use super::Directory;
 use super::batch::{Batch, io_failure, split};
 use super::lookup::{Content, Located, missing};
-use crate::backends::files::failure::{failure, is_absence, lock_failure};
+use crate::backends::files::failure::{failure, is_absence, lock_failure, too_large};
 use crate::backends::files::write::{self, Lock};
 use crate::backends::files::{is_kubernetes_volume, read, value};
 use crate::error::{Error, ErrorKind, Result};
 use crate::provider::{Expect, Put, Target};
-use crate::secret::Version;
+use crate::secret::{Secret, Version};
 
 impl Directory {
     /// Writes one secret: over the file that holds it, or as a new nested file.
@@ -40,9 +42,7 @@ impl Directory {
             Some(field) => {
                 let document = batch.document(&path, &put.target.name)?;
                 let tree = document.as_ref().map(|document| &document.tree);
-                json::with_field(tree, field, Some(&put.value))
-                    .map_err(|fault| fault.in_file(&batch.shown(&path)))?
-                    .unwrap_or_default()
+                with_field(&batch.shown(&path), tree, field, Some(&put.value))?.unwrap_or_default()
             }
         };
         self.write(&mut batch, &root, &path, &content)
@@ -60,8 +60,7 @@ impl Directory {
         let path = located.spelling.path.clone();
         if let (Content::Field(document), Some(field)) = (&located.content, &located.spelling.field)
         {
-            let rest = json::with_field(Some(&document.tree), field, None)
-                .map_err(|fault| fault.in_file(&batch.shown(&path)))?;
+            let rest = with_field(&batch.shown(&path), Some(&document.tree), field, None)?;
             if let Some(rest) = rest {
                 return self.write(&mut batch, &root, &path, &rest).map(drop);
             }
@@ -125,6 +124,22 @@ impl Directory {
             Err(error) if !is_absence(&error) => Err(failure("look at", &shown.display(), error)),
             _ => Ok(dir),
         }
+    }
+}
+
+/// A document with one field changed, if it can still be read afterwards.
+fn with_field(
+    shown: &Path,
+    tree: Option<&Tree>,
+    field: &str,
+    value: Option<&Secret>,
+) -> Result<Option<Zeroizing<Vec<u8>>>> {
+    let changed = json::with_field(tree, field, value).map_err(|fault| fault.in_file(shown))?;
+    match &changed {
+        Some(text) if text.len() > MAX_DOCUMENT_BYTES => {
+            Err(too_large(&shown.display(), MAX_DOCUMENT_BYTES))
+        }
+        _ => Ok(changed),
     }
 }
 

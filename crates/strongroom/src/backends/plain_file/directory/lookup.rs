@@ -59,10 +59,14 @@ impl Batch<'_> {
         }))
     }
 
-    /// Finds the one file that holds a secret.
-    pub(super) fn locate(&mut self, target: &Target) -> Result<Option<Located>> {
+    /// Finds the one of the spellings that is there, and refuses two.
+    fn only(
+        &mut self,
+        spellings: impl IntoIterator<Item = FileSpelling>,
+        target: &Target,
+    ) -> Result<Option<Located>> {
         let mut found: Option<Located> = None;
-        for spelling in spelling::files(target)? {
+        for spelling in spellings {
             let Some(next) = self.at(spelling, &target.name)? else {
                 continue;
             };
@@ -78,19 +82,17 @@ impl Batch<'_> {
                 None => found = Some(next),
             }
         }
+        Ok(found)
+    }
+
+    /// Finds the one file that holds a secret.
+    pub(super) fn locate(&mut self, target: &Target) -> Result<Option<Located>> {
+        let mut found = self.only(spelling::files(target)?, target)?;
         if found.is_none() && target.id.is_none() && target.name.field().is_none() {
             // A secret of fields, asked for as a whole.
-            for path in spelling::documents(&target.name) {
-                if let Some((folder, file)) = self.open_file(&path)? {
-                    let field = None;
-                    found = Some(Located {
-                        spelling: FileSpelling { path, field },
-                        folder,
-                        content: Content::File(file),
-                    });
-                    break;
-                }
-            }
+            let documents = spelling::documents(&target.name).into_iter();
+            let whole = documents.map(|path| FileSpelling { path, field: None });
+            found = self.only(whole, target)?;
         }
         if let Some(found) = &found {
             let FileSpelling { path, field } = &found.spelling;

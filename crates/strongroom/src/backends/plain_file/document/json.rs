@@ -165,17 +165,19 @@ fn node(document: &[u8], text: &str, depth: usize) -> Result<Node, Fault> {
         Some(b'{') => {
             let Members(members) = serde_json::from_str(text)
                 .map_err(|_| fault("a key in this object is not text"))?;
-            let mut lines: HashMap<&str, usize> = HashMap::new();
+            let mut starts: HashMap<&str, usize> = HashMap::new();
+            let line = |start: usize| super::line(document.get(..start).unwrap_or_default());
             let mut nodes = Vec::with_capacity(members.len());
             for (key, raw) in &members {
                 let node = node(document, raw.get(), depth.saturating_add(1))?;
-                let line = super::line(document.get(..node.at.start).unwrap_or_default());
-                if let Some(first) = lines.insert(key, line) {
+                // Lines are counted for a fault alone: counting them takes as long as the document.
+                if let Some(first) = starts.insert(key, node.at.start) {
                     let what = format!(
-                        "the key `{}` is there twice, first in line {first}",
-                        key.escape_debug()
+                        "the key `{}` is there twice, first in line {}",
+                        key.escape_debug(),
+                        line(first)
                     );
-                    return Err(Fault::in_line(line, what));
+                    return Err(Fault::in_line(line(node.at.start), what));
                 }
                 nodes.push((key.clone(), node));
             }
@@ -381,6 +383,19 @@ mod tests {
             let tree = parse(&format!("{{\"a\": \"{bad}\"}}")).unwrap();
             assert!(tree.value(&["a"]).is_err(), "{bad}");
         }
+    }
+
+    // Anything quadratic takes minutes here, and the runner's limit ends it.
+    #[test]
+    fn many_keys_are_parsed_in_linear_time() {
+        let keys = |first: usize| (first..100_000).map(|n| format!("\"k{n}\": {n}"));
+        let joined = |keys: Vec<String>| format!("{{\n{}\n}}", keys.join(",\n"));
+        let tree = parse(&joined(keys(0).collect())).unwrap();
+        assert_eq!(value(&tree, &["k99999"]), "99999");
+        let twice = keys(0).chain(["\"k7\": 7".to_owned()]).collect();
+        let fault = parse(&joined(twice)).err().unwrap();
+        assert_eq!(fault.line, 100_002);
+        assert!(fault.what.contains("first in line 9"), "{}", fault.what);
     }
 
     #[test]

@@ -145,6 +145,14 @@ mod tests {
         }
     }
 
+    // Anything quadratic takes minutes here, and the runner's limit ends it.
+    #[test]
+    fn many_keys_are_parsed_in_linear_time() {
+        let text: String = (0..100_000).map(|n| format!("k{n} = {n}\n")).collect();
+        let tree = parse(text.as_bytes()).unwrap();
+        assert_eq!(tree.value(&["k99999"]).unwrap().as_slice(), b"99999");
+    }
+
     #[test]
     fn depth_is_bounded() {
         assert!(

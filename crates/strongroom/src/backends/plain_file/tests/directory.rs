@@ -92,6 +92,8 @@ async fn two_spellings_are_an_error_that_names_both() {
             "database/password",
         ),
         ("database.json", "database_password", "database#password"),
+        ("a.b.json", "a_b.json", "a/b"),
+        ("a/b.json", "a_b.json", "a/b"),
     ] {
         let dir = dir();
         write(dir.path(), first, "{\"password\": \"v\"}");

@@ -131,22 +131,54 @@ async fn directories_that_anyone_can_write() {
     }
 }
 
+async fn warns_of_modes_in_production(mount: &Path, env: Env) {
+    let rails = GuardRails::new(Deployment::Production, []);
+    let provider = try_open(with_rails(mount, env, &rails)).await.unwrap();
+    assert_eq!(text(&provider, "token").await, "v");
+    assert_eq!(rules(&rails), ["readable-by-others"]);
+    chmod(&mount.join("token"), 0o646);
+    assert_eq!(refused(&provider, "token").await.kind(), ErrorKind::Policy);
+    chmod(&mount.join("token"), 0o444);
+}
+
 #[tokio::test]
-async fn credentials_mounts_are_allowed_and_their_modes_warned_of() {
-    let dir = disk().unwrap_or_else(super::dir);
+async fn mounted_secrets_may_lie_on_any_file_system() {
+    for dir in [Some(super::dir()), disk(), tmpfs()].into_iter().flatten() {
+        let mount = dir.path().join("mount");
+        chmod(&write(&mount, "token", "v"), 0o444);
+        let env = Env::empty().with_mounted_secrets(&mount);
+        warns_of_modes_in_production(&mount, env).await;
+    }
+}
+
+#[tokio::test]
+async fn a_credentials_directory_in_memory_has_its_modes_warned_of() {
+    let Some(dir) = tmpfs() else { return };
     let mount = dir.path().join("mount");
     chmod(&write(&mount, "token", "v"), 0o444);
-    for env in [
-        Env::empty().with_var("CREDENTIALS_DIRECTORY", &mount),
-        Env::empty().with_mounted_secrets(&mount),
-    ] {
+    let env = Env::empty().with_var("CREDENTIALS_DIRECTORY", &mount);
+    warns_of_modes_in_production(&mount, env).await;
+}
+
+#[tokio::test]
+async fn no_variable_makes_a_directory_on_a_disk_a_credentials_mount() {
+    let Some(dir) = disk() else { return };
+    let token = write(dir.path(), "root/token", "v");
+    let root = dir.path().join("root");
+    for credentials in [Path::new("/"), dir.path(), &root] {
+        let env = Env::empty().with_var("CREDENTIALS_DIRECTORY", credentials);
         let rails = GuardRails::new(Deployment::Production, []);
-        let provider = try_open(with_rails(&mount, env, &rails)).await.unwrap();
-        assert_eq!(text(&provider, "token").await, "v");
-        assert_eq!(rules(&rails), ["readable-by-others"]);
-        chmod(&mount.join("token"), 0o646);
-        assert_eq!(refused(&provider, "token").await.kind(), ErrorKind::Policy);
-        chmod(&mount.join("token"), 0o444);
+        let opened = try_open(with_rails(&root, env.clone(), &rails)).await;
+        let error = opened.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Policy);
+        assert!(error.to_string().contains("plain-file-on-disk"), "{error}");
+
+        let rails = GuardRails::new(Deployment::Production, [Rail::PlainFileOnDisk]);
+        let provider = try_open(with_rails(&root, env, &rails)).await.unwrap();
+        chmod(&token, 0o644);
+        let error = refused(&provider, "token").await;
+        assert!(error.to_string().contains("readable-by-others"), "{error}");
+        chmod(&token, 0o600);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::backends::files::{read, write};
+use crate::backends::plain_file::document::MAX_DOCUMENT_BYTES;
 
 #[tokio::test]
 async fn puts_keep_the_form_that_is_there() {
@@ -131,4 +132,31 @@ async fn a_failed_write_leaves_nothing_behind() {
     write::replace(&root, "token", CANARY.as_bytes(), None).unwrap_err();
     let left: Vec<_> = fs::read_dir(dir.path()).unwrap().flatten().collect();
     assert_eq!(left.len(), 1, "{left:?}");
+}
+
+#[tokio::test]
+async fn a_document_is_never_written_larger_than_it_can_be_read() {
+    let small: String = (0..50).map(|n| format!(",\"k{n}\":1")).collect();
+    let filler = MAX_DOCUMENT_BYTES - "{\"filler\":\"\"}".len() - small.len();
+    let document = format!("{{\"filler\":\"{}\"{small}}}", "x".repeat(filler));
+    assert_eq!(document.len(), MAX_DOCUMENT_BYTES);
+    let dir = dir();
+    let path = write(dir.path(), "db.json", &document);
+    let provider = open_at(dir.path()).await;
+    let error = put(&provider, "db#new", CANARY).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Malformed);
+    assert!(error.to_string().contains("db.json"), "{error}");
+    assert!(!format!("{error:?}").contains(CANARY), "{error:?}");
+    // The layout that is written takes more room than what was written by others.
+    let delete = provider.delete(&target("db#k0"), &Expect::Any).await;
+    assert_eq!(delete.unwrap_err().kind(), ErrorKind::Malformed);
+    assert!(fs::read_to_string(&path).unwrap() == document);
+    assert_eq!(text(&provider, "db#k0").await, "1");
+    // What makes it smaller is written.
+    provider
+        .delete(&target("db#filler"), &Expect::Any)
+        .await
+        .unwrap();
+    put(&provider, "db#new", "v").await.unwrap();
+    assert_eq!(text(&provider, "db#new").await, "v");
 }
