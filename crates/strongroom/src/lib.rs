@@ -47,8 +47,8 @@
 //!    `STRONGROOM_KEY_FILE` or `STRONGROOM_PASSPHRASE_FILE`; `STRONGROOM_DIR`;
 //! 3. *platform*: `$CREDENTIALS_DIRECTORY`; a `/run/secrets` that holds secrets; `VERCEL` and its
 //!    kin;
-//! 4. *fallback*: `.strongroom/secrets.sealed` with its key file; then, in development, test or CI only, `.env`, then
-//!    the environment.
+//! 4. *fallback*: `.strongroom/secrets.sealed` with its key file; then, in development, test or CI
+//!    only, `.env`, then the environment.
 //!
 //! Two candidates of one class that lead to two addresses are an error that names both. A backend
 //! that fails, or that this build doesn't have, is never replaced by a weaker one. What production
