@@ -91,7 +91,7 @@ impl Directory {
                     reply.map_err(|error| error.with_name(&request.target.name))
                 })
                 .collect();
-            if replies.iter().all(Result::is_ok) || !batch.was_swapped() {
+            if batch.is_settled(replies.iter().all(Result::is_ok)) {
                 return replies;
             }
         }
@@ -103,7 +103,7 @@ impl Directory {
         for _ in 0..ATTEMPTS {
             let mut batch = Batch::open(self)?;
             let listed = list::names(&mut batch);
-            if listed.is_err() && batch.was_swapped() {
+            if !batch.is_settled(listed.is_ok()) {
                 continue;
             }
             let find = |target: &Target| {

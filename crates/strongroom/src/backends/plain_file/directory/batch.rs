@@ -46,6 +46,9 @@ pub(super) struct Batch<'a> {
     folders: HashMap<String, Folder>,
     documents: HashMap<String, Option<Rc<Document>>>,
     links: Vec<Link>,
+    /// A generation was gone before it was opened: what was read by way of the links of its keys
+    /// may be of several.
+    torn: bool,
 }
 
 impl<'a> Batch<'a> {
@@ -55,6 +58,7 @@ impl<'a> Batch<'a> {
             folders: HashMap::new(),
             documents: HashMap::new(),
             links: Vec::new(),
+            torn: false,
         };
         let base = Rc::new(read::open_root(&directory.path)?);
         let root = Folder {
@@ -67,8 +71,14 @@ impl<'a> Batch<'a> {
         Ok(batch)
     }
 
+    /// Reports whether what was read may be used: nothing was swapped, or each generation was held
+    /// open all the time and `complete` says that nothing was missed for the swap.
+    pub(super) fn is_settled(&self, complete: bool) -> bool {
+        (complete && !self.torn) || !self.was_swapped()
+    }
+
     /// Reports whether a generation that this batch reads from is no longer the current one.
-    pub(super) fn was_swapped(&self) -> bool {
+    fn was_swapped(&self) -> bool {
         self.links
             .iter()
             .any(|link| match link.base.read_link_contents(&link.path) {
@@ -108,8 +118,16 @@ impl<'a> Batch<'a> {
             guard.directory(metadata.mode(), &shown, None)?;
         }
         let path = folder.path.join(GENERATION);
-        let Ok(target) = folder.base.read_link_contents(&path) else {
-            return Ok(folder);
+        let target = match folder.base.read_link_contents(&path) {
+            Ok(target) => target,
+            // No such entry, or no link.
+            Err(error) if is_absence(&error) || error.kind() == io::ErrorKind::InvalidInput => {
+                return Ok(folder);
+            }
+            Err(error) => {
+                let shown = self.shown(shown).join(GENERATION);
+                return Err(failure("look at", &shown.display(), error));
+            }
         };
         let opened = folder.base.open_dir(folder.path.join(&target));
         let generation = target.to_string_lossy().into();
@@ -121,8 +139,11 @@ impl<'a> Batch<'a> {
         });
         let base = match opened {
             Ok(base) => Rc::new(base),
-            // The names beneath are then absent, and the batch starts again if it was a swap.
-            Err(error) if is_absence(&error) => return Ok(folder),
+            // The names beneath are then absent, or the batch starts again if it was a swap.
+            Err(error) if is_absence(&error) => {
+                self.torn = true;
+                return Ok(folder);
+            }
             Err(error) => {
                 let shown = self.shown(shown).join(GENERATION);
                 return Err(failure("open", &shown.display(), error));
