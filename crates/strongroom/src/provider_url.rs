@@ -100,13 +100,16 @@ impl ProviderUrl {
 
     /// Reports whether the address asks for plain http to a host that is not this machine.
     pub fn is_plaintext_to_elsewhere(&self) -> bool {
-        let loopback = |host: &str| {
+        self.scheme.ends_with("+http") && !self.is_loopback()
+    }
+
+    /// Reports whether the host is this machine.
+    pub(crate) fn is_loopback(&self) -> bool {
+        self.host().is_some_and(|host| {
+            let address = host.parse::<std::net::IpAddr>();
             host.eq_ignore_ascii_case("localhost")
-                || host
-                    .parse::<std::net::IpAddr>()
-                    .is_ok_and(|address| address.is_loopback())
-        };
-        self.scheme.ends_with("+http") && !self.host().is_some_and(loopback)
+                || address.is_ok_and(|address| address.is_loopback())
+        })
     }
 
     /// Returns the decoded path. It begins with `/` where the address has an authority and a path.

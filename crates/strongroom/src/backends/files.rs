@@ -5,6 +5,8 @@
 
 use std::path::Path;
 
+#[cfg(feature = "vault")]
+pub(super) mod credential;
 pub(super) mod failure;
 pub(super) mod guard;
 pub(super) mod read;

@@ -1,17 +1,65 @@
-//! HashiCorp Vault and OpenBao: how they are noticed. This version can't open them.
+//! HashiCorp Vault and OpenBao (feature `vault`).
 
-use super::{Backend, Class, Probe, not_in_this_build};
+use super::{Backend, Class, Probe};
 use crate::env::{Deployment, Env};
 use crate::error::{Error, ErrorKind, Result};
 use crate::provider_url::ProviderUrl;
 use crate::rails::Rail;
 
-pub(super) const BACKEND: Backend = Backend::new("vault", "HashiCorp Vault / OpenBao", |connect| {
-    not_in_this_build(&connect, "Vault backend", "vault")
-})
-.with_url_keys(&["mount", "prefix", "namespace"])
+#[cfg(feature = "vault")]
+mod answer;
+#[cfg(feature = "vault")]
+mod session;
+#[cfg(feature = "vault")]
+mod settings;
+#[cfg(feature = "vault")]
+mod tls;
+#[cfg(feature = "vault")]
+mod transport;
+mod variables;
+
+pub(super) const BACKEND: Backend = Backend::new("vault", "HashiCorp Vault / OpenBao", open)
+.with_url_keys(URL_KEYS)
 .with_credentials(&["VAULT_TOKEN", "BAO_TOKEN"])
 .with_detect(detect);
+
+/// The keys that the query of an address may have.
+const URL_KEYS: &[&str] = &[
+    "mount",
+    "prefix",
+    "namespace",
+    "kv",
+    "auth",
+    "auth_mount",
+    "role",
+    "role_id",
+    "secret_id_file",
+    "wrapped_by",
+    "jwt_file",
+    "username",
+    "password_file",
+    "token_file",
+    "ca_file",
+    "client_cert",
+    "client_key",
+    "server_name",
+];
+
+#[cfg(not(feature = "vault"))]
+fn open(connect: super::Connect) -> super::Opening {
+    super::not_in_this_build(&connect, "Vault backend", "vault")
+}
+
+#[cfg(feature = "vault")]
+fn open(connect: super::Connect) -> super::Opening {
+    Box::pin(async move {
+        let settings = settings::Settings::read(&connect)?;
+        let transport = std::sync::Arc::new(transport::Transport::new(connect, settings)?);
+        let session = std::sync::Arc::new(session::Session::new(std::sync::Arc::clone(&transport))?);
+        drop(session);
+        Err(Error::new(ErrorKind::Unsupported, "the provider comes with the next step"))
+    })
+}
 
 /// `VAULT_ADDR`, or OpenBao's own `BAO_ADDR`.
 fn detect(env: &Env, _: Deployment) -> Result<Vec<Probe>> {

@@ -76,6 +76,19 @@ impl Tree {
         }
     }
 
+    /// Returns the text that stands there, as it is written.
+    #[cfg(feature = "vault")]
+    pub(in crate::backends) fn raw(&self, way: &[&str]) -> Option<&[u8]> {
+        self.text.get(self.find(way)?.at.clone())
+    }
+
+    /// Lists the keys of the object there.
+    #[cfg(feature = "vault")]
+    pub(in crate::backends) fn keys(&self, way: &[&str]) -> Vec<&str> {
+        let members = self.find(way).and_then(|node| node.members.as_ref());
+        members.into_iter().flatten().map(|(key, _)| key.as_str()).collect()
+    }
+
     /// Lists the ways to every value that is not an object, joined by `/`.
     pub(in crate::backends) fn leaves(&self) -> Vec<String> {
         fn walk(node: &Node, way: &str, leaves: &mut Vec<String>) {

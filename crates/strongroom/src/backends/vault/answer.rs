@@ -1,0 +1,116 @@
+//! What Vault answered: its status first, and no more of its text than the status calls for.
+
+use std::time::Duration;
+
+use http::{HeaderMap, header};
+use zeroize::Zeroizing;
+
+use crate::backends::plain_file::document::json::Tree;
+use crate::error::{Error, ErrorKind, Result};
+
+/// One answer, of any status.
+pub(super) struct Answer {
+    shown: String,
+    pub(super) status: u16,
+    retry_after: Option<Duration>,
+    location: Option<String>,
+    body: Zeroizing<Vec<u8>>,
+}
+
+impl Answer {
+    pub(super) fn new(
+        shown: &str,
+        status: u16,
+        headers: &HeaderMap,
+        body: Zeroizing<Vec<u8>>,
+    ) -> Self {
+        let text = |name| headers.get(name)?.to_str().ok();
+        Self {
+            shown: shown.to_owned(),
+            status,
+            retry_after: text(header::RETRY_AFTER).and_then(seconds_to_wait),
+            location: text(header::LOCATION).map(str::to_owned),
+            body,
+        }
+    }
+
+    /// Reads the body of an answer of any status as Vault's.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Malformed`] if it is not what Vault answers, as a proxy's page is not.
+    pub(super) fn tree(&mut self) -> Result<Tree> {
+        if self.body.is_empty() {
+            return Err(self.foreign());
+        }
+        Tree::parse(std::mem::take(&mut self.body)).map_err(|_| self.foreign())
+    }
+
+    /// Reports whether the body is a JSON object, as every one of Vault's is, or empty.
+    fn is_vaults(&self) -> bool {
+        self.body.is_empty() || Tree::parse(self.body.clone()).is_ok()
+    }
+
+    fn foreign(&self) -> Error {
+        let message = format!(
+            "{}: status {} with a body that is not Vault's",
+            self.shown, self.status
+        );
+        Error::new(ErrorKind::Malformed, message)
+            .with_help("a proxy may stand between, or the address is that of something else")
+    }
+
+    /// Says what a status means that none of the callers expects.
+    ///
+    /// `doing` completes "may not": "read the secret".
+    pub(super) fn refusal(&self, doing: &str) -> Error {
+        let (shown, status) = (&self.shown, self.status);
+        let transient = |what: &str| {
+            let error = Error::new(ErrorKind::Transient, format!("{shown}: {what}"));
+            match self.retry_after {
+                Some(_) | None => error,
+            }
+        };
+        match status {
+            300..=399 => {
+                let to = self.location.as_deref().and_then(host_of);
+                let to = to.map_or_else(String::new, |host| format!(" to {host}"));
+                let message = format!(
+                    "{shown}: the server redirects{to}, which is not followed: our token would \
+                     go there too"
+                );
+                Error::new(ErrorKind::Config, message)
+                    .with_help("give the address of the active node, or of a load balancer")
+            }
+            412 => transient("this node has not seen the latest write yet (412)"),
+            429 => transient("the quota for requests is used up (429)"),
+            472 => transient("this node is a disaster recovery secondary (472)"),
+            473 => transient("this node is a standby that serves no such request (473)"),
+            501 => transient("the server is not initialised (501)"),
+            503 if self.is_vaults() => transient("the server is sealed or in maintenance (503)"),
+            500..=599 => transient(&format!("the server failed (status {status})")),
+            _ if !self.is_vaults() => self.foreign(),
+            401 => Error::new(
+                ErrorKind::Auth,
+                format!("{shown}: our credential is refused (401)"),
+            ),
+            403 => Error::new(ErrorKind::Denied, format!("{shown}: we may not {doing} (403)"))
+                .with_help("give the token a policy that allows it"),
+            404 => Error::new(ErrorKind::Absent, format!("{shown}: there is nothing to {doing}")),
+            _ => Error::new(
+                ErrorKind::Malformed,
+                format!("{shown}: the server refused to {doing} (status {status})"),
+            ),
+        }
+    }
+}
+
+/// `Retry-After` in seconds, as Vault writes it.
+fn seconds_to_wait(text: &str) -> Option<Duration> {
+    text.trim().parse().ok().map(Duration::from_secs)
+}
+
+/// The host of a redirect; what else its address holds is not ours to show.
+fn host_of(location: &str) -> Option<String> {
+    let url = reqwest::Url::parse(location).ok()?;
+    url.host_str().map(str::to_owned)
+}
