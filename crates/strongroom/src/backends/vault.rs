@@ -9,9 +9,17 @@ use crate::rails::Rail;
 #[cfg(feature = "vault")]
 mod answer;
 #[cfg(feature = "vault")]
+mod kv;
+#[cfg(feature = "vault")]
+mod provider;
+#[cfg(feature = "vault")]
+mod raw;
+#[cfg(feature = "vault")]
 mod session;
 #[cfg(feature = "vault")]
 mod settings;
+#[cfg(feature = "vault")]
+mod store;
 #[cfg(feature = "vault")]
 mod tls;
 #[cfg(feature = "vault")]
@@ -56,8 +64,9 @@ fn open(connect: super::Connect) -> super::Opening {
         let settings = settings::Settings::read(&connect)?;
         let transport = std::sync::Arc::new(transport::Transport::new(connect, settings)?);
         let session = std::sync::Arc::new(session::Session::new(std::sync::Arc::clone(&transport))?);
-        drop(session);
-        Err(Error::new(ErrorKind::Unsupported, "the provider comes with the next step"))
+        let settings = transport.settings().clone();
+        let provider = provider::Provider::new(session, settings);
+        Ok(std::sync::Arc::new(provider) as std::sync::Arc<dyn crate::provider::SecretProvider>)
     })
 }
 
