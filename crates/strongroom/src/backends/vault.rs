@@ -9,6 +9,8 @@ use crate::rails::Rail;
 #[cfg(feature = "vault")]
 mod answer;
 #[cfg(feature = "vault")]
+mod raw;
+#[cfg(feature = "vault")]
 mod session;
 #[cfg(feature = "vault")]
 mod settings;
