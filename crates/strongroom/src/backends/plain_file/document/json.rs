@@ -292,7 +292,7 @@ fn hex(rest: &mut &[u8]) -> Option<u32> {
 }
 
 /// Appends a text as a JSON string.
-pub(super) fn encode(text: &str, out: &mut Vec<u8>) {
+pub(in crate::backends) fn encode(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     for byte in text.bytes() {
         match byte {
