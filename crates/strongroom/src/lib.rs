@@ -85,6 +85,7 @@ mod error;
 mod factory;
 mod generate;
 mod health;
+mod layers;
 mod live;
 mod load;
 mod manifest;

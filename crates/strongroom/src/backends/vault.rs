@@ -11,6 +11,7 @@ pub(super) const BACKEND: Backend = Backend::new("vault", "HashiCorp Vault / Ope
 })
 .with_url_keys(&["mount", "prefix", "namespace"])
 .with_credentials(&["VAULT_TOKEN", "BAO_TOKEN"])
+.remote()
 .with_detect(detect);
 
 /// `VAULT_ADDR`, or OpenBao's own `BAO_ADDR`.
