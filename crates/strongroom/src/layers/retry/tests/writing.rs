@@ -97,7 +97,10 @@ async fn a_write_that_hangs_ends_at_the_deadline_and_says_that_it_may_have_happe
     let begun = Instant::now();
     let error = retry(memory.clone()).put(&put).await.unwrap_err();
     assert_eq!(begun.elapsed().as_secs(), 15);
-    assert_eq!(error.to_string(), "secret `db/password`: no answer within 15s");
+    assert_eq!(
+        error.to_string(),
+        "secret `db/password`: no answer within 15s"
+    );
     assert!(!error.had_no_effect());
     assert!(error.help().unwrap().contains(MAY_HAVE), "{error:?}");
     assert_eq!(memory.calls(Operation::Put), 1);
