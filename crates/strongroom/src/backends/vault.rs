@@ -29,6 +29,7 @@ mod variables;
 pub(super) const BACKEND: Backend = Backend::new("vault", "HashiCorp Vault / OpenBao", open)
 .with_url_keys(URL_KEYS)
 .with_credentials(&["VAULT_TOKEN", "BAO_TOKEN"])
+.remote()
 .with_detect(detect);
 
 /// The keys that the query of an address may have.

@@ -12,6 +12,7 @@
 mod canary;
 mod conformance;
 mod detection;
+mod layers;
 mod manifest;
 mod sealed_file;
 mod sealed_vectors;
