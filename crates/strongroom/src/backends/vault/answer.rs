@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{HeaderMap, header};
 use zeroize::Zeroizing;
 
-use crate::backends::plain_file::document::json::Tree;
+use crate::backends::files::json::Tree;
 use crate::error::{Error, ErrorKind, Result};
 
 /// One answer, of any status.

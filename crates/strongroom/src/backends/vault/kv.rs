@@ -12,7 +12,7 @@ use super::answer::Answer;
 use super::raw::Raw;
 use super::session::Session;
 use super::settings::{KvVersion, Settings};
-use crate::backends::plain_file::document::json::{self, Tree};
+use crate::backends::files::json::{self, Tree};
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::{Secret, Version};
 

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use super::session::Session;
 use super::settings::Settings;
 use super::store::Store;
-use crate::backends::plain_file::{fail_all, repeat};
+use crate::backends::files::batch::{fail_all, repeat};
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::SecretName;
 use crate::provider::{

@@ -42,6 +42,14 @@ impl Session {
         }
     }
 
+    pub(super) async fn health(&self) -> Result<crate::provider::ProviderHealth> {
+        Ok(crate::provider::ProviderHealth::ready())
+    }
+
+    pub(super) async fn close(&self) -> Result<()> {
+        Ok(())
+    }
+
     fn token(&self) -> Result<HeaderValue> {
         let token = variables::value(&self.transport.connect().env, "TOKEN")?;
         let none = || Error::new(ErrorKind::Auth, "there is no token for Vault");

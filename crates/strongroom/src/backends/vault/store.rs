@@ -6,7 +6,7 @@ use super::kv::{self, Document, Kv, Read};
 use super::session::Session;
 use super::settings::{self, KvVersion, Settings};
 use crate::backends::files::value::check_size;
-use crate::backends::plain_file::check_expected;
+use crate::backends::files::expected::check_expected;
 use crate::error::{Error, ErrorKind, Result};
 use crate::provider::{Expect, Put, Reply, Request, Stage, Target, VersionInfo};
 use crate::secret::{Metadata, Provenance, Version};
