@@ -156,7 +156,9 @@ impl Backend {
         (self.detect)(env, deployment)
     }
 
-    pub(crate) fn open(&self, connect: Connect) -> Opening {
+    /// Opens a provider at an address, as it is: without the layers and checks of a boot. For tests
+    /// of a backend, by the suite `conformance` for example.
+    pub fn open(&self, connect: Connect) -> Opening {
         (self.open)(connect)
     }
 }

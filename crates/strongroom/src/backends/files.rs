@@ -5,10 +5,10 @@
 
 use std::path::Path;
 
-#[cfg(feature = "vault")]
-pub(super) mod credential;
 pub(super) mod batch;
 pub(super) mod blocking;
+#[cfg(feature = "vault")]
+pub(super) mod credential;
 pub(super) mod expected;
 pub(super) mod failure;
 pub(super) mod fault;

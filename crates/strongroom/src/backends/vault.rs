@@ -27,10 +27,10 @@ mod transport;
 mod variables;
 
 pub(super) const BACKEND: Backend = Backend::new("vault", "HashiCorp Vault / OpenBao", open)
-.with_url_keys(URL_KEYS)
-.with_credentials(&["VAULT_TOKEN", "BAO_TOKEN"])
-.remote()
-.with_detect(detect);
+    .with_url_keys(URL_KEYS)
+    .with_credentials(&["VAULT_TOKEN", "BAO_TOKEN"])
+    .remote()
+    .with_detect(detect);
 
 /// The keys that the query of an address may have.
 const URL_KEYS: &[&str] = &[
@@ -64,7 +64,8 @@ fn open(connect: super::Connect) -> super::Opening {
     Box::pin(async move {
         let settings = settings::Settings::read(&connect)?;
         let transport = std::sync::Arc::new(transport::Transport::new(connect, settings)?);
-        let session = std::sync::Arc::new(session::Session::new(std::sync::Arc::clone(&transport))?);
+        let session =
+            std::sync::Arc::new(session::Session::new(std::sync::Arc::clone(&transport))?);
         let settings = transport.settings().clone();
         let provider = provider::Provider::new(session, settings);
         Ok(std::sync::Arc::new(provider) as std::sync::Arc<dyn crate::provider::SecretProvider>)

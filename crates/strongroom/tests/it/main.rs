@@ -17,3 +17,5 @@ mod manifest;
 mod sealed_file;
 mod sealed_vectors;
 mod secrets;
+#[cfg(feature = "vault")]
+mod vault;

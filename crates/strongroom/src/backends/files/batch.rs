@@ -11,9 +11,15 @@ pub(in crate::backends) fn fail_all(wanted: &[Request], error: &Error) -> Vec<Re
 
 /// One failure of a whole batch, once more for the next request of it.
 pub(in crate::backends) fn repeat(error: &Error) -> Error {
-    let again = Error::new(error.kind(), error.to_string());
-    match error.help() {
-        Some(help) => again.with_help(help),
-        None => again,
+    let mut again = Error::new(error.kind(), error.to_string());
+    if let Some(help) = error.help() {
+        again = again.with_help(help);
     }
+    if let Some(wait) = error.retry_after() {
+        again = again.with_retry_after(wait);
+    }
+    if error.had_no_effect() {
+        again = again.with_no_effect();
+    }
+    again
 }

@@ -67,9 +67,12 @@ impl Answer {
         let transient = |what: &str| {
             let error = Error::new(ErrorKind::Transient, format!("{shown}: {what}"));
             match self.retry_after {
-                Some(_) | None => error,
+                Some(wait) => error.with_retry_after(wait),
+                None => error,
             }
         };
+        // Answers by which Vault says that it did not begin.
+        let refused = |what: &str| transient(what).with_no_effect();
         match status {
             300..=399 => {
                 let to = self.location.as_deref().and_then(host_of);
@@ -81,21 +84,27 @@ impl Answer {
                 Error::new(ErrorKind::Config, message)
                     .with_help("give the address of the active node, or of a load balancer")
             }
-            412 => transient("this node has not seen the latest write yet (412)"),
-            429 => transient("the quota for requests is used up (429)"),
-            472 => transient("this node is a disaster recovery secondary (472)"),
-            473 => transient("this node is a standby that serves no such request (473)"),
-            501 => transient("the server is not initialised (501)"),
-            503 if self.is_vaults() => transient("the server is sealed or in maintenance (503)"),
+            412 => refused("this node has not seen the latest write yet (412)"),
+            429 => refused("the quota for requests is used up (429)"),
+            472 => refused("this node is a disaster recovery secondary (472)"),
+            473 => refused("this node is a standby that serves no such request (473)"),
+            501 => refused("the server is not initialised (501)"),
+            503 if self.is_vaults() => refused("the server is sealed or in maintenance (503)"),
             500..=599 => transient(&format!("the server failed (status {status})")),
             _ if !self.is_vaults() => self.foreign(),
             401 => Error::new(
                 ErrorKind::Auth,
                 format!("{shown}: our credential is refused (401)"),
             ),
-            403 => Error::new(ErrorKind::Denied, format!("{shown}: we may not {doing} (403)"))
-                .with_help("give the token a policy that allows it"),
-            404 => Error::new(ErrorKind::Absent, format!("{shown}: there is nothing to {doing}")),
+            403 => Error::new(
+                ErrorKind::Denied,
+                format!("{shown}: we may not {doing} (403)"),
+            )
+            .with_help("give the token a policy that allows it"),
+            404 => Error::new(
+                ErrorKind::Absent,
+                format!("{shown}: there is nothing to {doing}"),
+            ),
             _ => Error::new(
                 ErrorKind::Malformed,
                 format!("{shown}: the server refused to {doing} (status {status})"),

@@ -83,18 +83,24 @@ impl Kv {
 
     /// Reads the newest version of a path, or a named one.
     pub(super) async fn read(&self, path: &str, version: Option<u64>) -> Result<Read> {
-        match self.read_as(self.generation().await?, path, version).await? {
+        match self
+            .read_as(self.generation().await?, path, version)
+            .await?
+        {
             Some(read) => Ok(read),
             // The mount was upgraded since it was looked at.
             None => {
                 self.generation.forget().await;
-                let again = self.read_as(self.generation().await?, path, version).await?;
+                let again = self
+                    .read_as(self.generation().await?, path, version)
+                    .await?;
                 again.ok_or_else(|| {
                     let message = format!(
                         "{}: the mount `{}` is not of the generation that `kv` in the address says",
                         self.shown, self.mount
                     );
-                    Error::new(ErrorKind::Config, message).with_help("correct `kv`, or leave it out")
+                    Error::new(ErrorKind::Config, message)
+                        .with_help("correct `kv`, or leave it out")
                 })
             }
         }
@@ -109,9 +115,16 @@ impl Kv {
     ) -> Result<Option<Read>> {
         let (mount, path) = (self.mount.clone(), path.to_owned());
         let mut answer = match generation {
-            KvVersion::V1 => self.ask(&kv1::requests::GetSecretRequest { mount, path }).await?,
+            KvVersion::V1 => {
+                self.ask(&kv1::requests::GetSecretRequest { mount, path })
+                    .await?
+            }
             KvVersion::V2 => {
-                let request = kv2::requests::ReadSecretRequest { mount, path, version };
+                let request = kv2::requests::ReadSecretRequest {
+                    mount,
+                    path,
+                    version,
+                };
                 self.ask(&request).await?
             }
         };
@@ -204,7 +217,11 @@ impl Kv {
             }
             Some(version) => {
                 let versions = vec![version];
-                let request = kv2::requests::DeleteSecretVersionsRequest { mount, path, versions };
+                let request = kv2::requests::DeleteSecretVersionsRequest {
+                    mount,
+                    path,
+                    versions,
+                };
                 self.session.call(doing, &request).await?
             }
         };
@@ -214,7 +231,11 @@ impl Kv {
     /// Brings back one deleted version of a path.
     pub(super) async fn undelete(&self, path: &str, version: u64) -> Result<()> {
         let (mount, path, versions) = (self.mount.clone(), path.to_owned(), vec![version]);
-        let request = kv2::requests::UndeleteSecretVersionsRequest { mount, path, versions };
+        let request = kv2::requests::UndeleteSecretVersionsRequest {
+            mount,
+            path,
+            versions,
+        };
         let doing = "bring back the secret";
         done(self.session.call(doing, &request).await?, doing)
     }
@@ -250,11 +271,13 @@ impl Kv {
         let mut answer = match self.generation().await? {
             KvVersion::V1 => {
                 let path = path.to_owned();
-                self.ask(&kv1::requests::ListSecretRequest { mount, path }).await?
+                self.ask(&kv1::requests::ListSecretRequest { mount, path })
+                    .await?
             }
             KvVersion::V2 => {
                 let path = path.to_owned();
-                self.ask(&kv2::requests::ListSecretsRequest { mount, path }).await?
+                self.ask(&kv2::requests::ListSecretsRequest { mount, path })
+                    .await?
             }
         };
         let (status, tree) = (answer.status, answer.tree()?);
@@ -271,15 +294,19 @@ impl Kv {
             // A well-formed read is answered so while the mount is being upgraded to versions.
             400 => {
                 let message = format!("{}: the mount can't answer now (400)", self.shown);
-                Err(Error::new(ErrorKind::Transient, message)
-                    .with_help("a mount that is being upgraded to version 2 answers so for a while"))
+                Err(Error::new(ErrorKind::Transient, message).with_help(
+                    "a mount that is being upgraded to version 2 answers so for a while",
+                ))
             }
             _ => Ok(answer),
         }
     }
 
     fn unexpected(&self, what: &str) -> Error {
-        Error::new(ErrorKind::Malformed, format!("{}: it answered {what}", self.shown))
+        Error::new(
+            ErrorKind::Malformed,
+            format!("{}: it answered {what}", self.shown),
+        )
     }
 }
 
@@ -302,7 +329,8 @@ impl Document {
     }
 
     pub(super) fn name_of_version(&self) -> Option<Version> {
-        self.version.map(|version| Version::new(version.to_string()))
+        self.version
+            .map(|version| Version::new(version.to_string()))
     }
 
     /// The data with one field set or taken out; `None` where nothing is left.

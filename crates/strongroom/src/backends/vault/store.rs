@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::kv::{self, Document, Kv, Read};
 use super::session::Session;
 use super::settings::{self, KvVersion, Settings};
-use crate::backends::files::value::check_size;
 use crate::backends::files::expected::check_expected;
+use crate::backends::files::value::check_size;
 use crate::error::{Error, ErrorKind, Result};
 use crate::provider::{Expect, Put, Reply, Request, Stage, Target, VersionInfo};
 use crate::secret::{Metadata, Provenance, Version};
@@ -91,7 +91,8 @@ impl Store {
                 Read::Found(document) => {
                     let has_field = document.field(&place.field)?.is_some();
                     let over = document.version;
-                    if over.is_none() && document.fields().iter().any(|other| *other != place.field) {
+                    if over.is_none() && document.fields().iter().any(|other| *other != place.field)
+                    {
                         return Err(without_versions(&place));
                     }
                     let data = document.with_field(&place.field, Some(&put.value))?;
@@ -154,7 +155,11 @@ impl Store {
             Read::Nothing => Err(self.absent(place, None)),
             Read::Gone(gone) => {
                 let (version, path) = (gone.version, &place.path);
-                let gone_for = if gone.destroyed { "destroyed" } else { "deleted" };
+                let gone_for = if gone.destroyed {
+                    "destroyed"
+                } else {
+                    "deleted"
+                };
                 let message = format!(
                     "{}: version {version} of `{path}` was {gone_for}",
                     self.settings.shown
@@ -244,7 +249,10 @@ impl Store {
             Stage::Previous => {
                 let history = self.kv.history(&place.path).await?.unwrap_or_default();
                 let mut before = history.iter().skip(1).filter(|past| past.readable);
-                before.next().map(|past| Some(past.version)).ok_or_else(no_such)
+                before
+                    .next()
+                    .map(|past| Some(past.version))
+                    .ok_or_else(no_such)
             }
             _ => {
                 let message = "Vault's key-value store holds no pending values";
@@ -253,7 +261,12 @@ impl Store {
         }
     }
 
-    pub(super) fn reply(&self, place: &Place, document: &Document, request: &Request) -> Result<Reply> {
+    pub(super) fn reply(
+        &self,
+        place: &Place,
+        document: &Document,
+        request: &Request,
+    ) -> Result<Reply> {
         let Some(value) = document.field(&place.field)? else {
             return Err(self.absent(place, Some(document)));
         };

@@ -43,7 +43,10 @@ impl Generation {
 /// Asks the server, by the request that its own tools use for it.
 async fn ask(session: &Session, mount: &str) -> Result<KvVersion> {
     let doing = "look at the mount";
-    let request = Raw::new(RequestMethod::GET, format!("sys/internal/ui/mounts/{mount}"));
+    let request = Raw::new(
+        RequestMethod::GET,
+        format!("sys/internal/ui/mounts/{mount}"),
+    );
     let answer = session.call(doing, &request).await;
     let mut answer = answer.map_err(|error| match error.kind() {
         ErrorKind::Denied => Error::new(
