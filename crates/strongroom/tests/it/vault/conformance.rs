@@ -92,6 +92,23 @@ async fn conforms(version: &'static str, within: bool, skipped: &[&str]) {
     assert_eq!(found, skipped, "{outcome}");
 }
 
+/// Without versions there is nothing to compare with.
+const V1_SKIPS: [&str; 13] = [
+    "Unchanged answers only a request that knows the current version",
+    "a name with a field is a secret of its own",
+    "a read-only backend refuses writes as Unsupported",
+    "a write that expects nothing creates only",
+    "a write that expects a version replaces only that one",
+    "of several writers that expect nothing, one creates",
+    "of several writers that expect one version, one replaces it",
+    "a deletion that expects another state is a Conflict",
+    "each write gives another version, whatever the value",
+    "the previous value is the former one",
+    "the history begins with the current version, and can be read",
+    "a pending value waits until it is promoted",
+    "a deleted secret is restored whole",
+];
+
 const V2_SKIPS: [&str; 2] = [
     "a read-only backend refuses writes as Unsupported",
     "a pending value waits until it is promoted",
@@ -109,5 +126,5 @@ async fn version_2_in_a_namespace_conforms() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn version_1_conforms() {
-    conforms("1", false, &[]).await;
+    conforms("1", false, &V1_SKIPS).await;
 }
