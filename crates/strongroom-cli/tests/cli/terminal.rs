@@ -18,7 +18,7 @@ const COMMAND: &str = "TERMINAL_TEST_COMMAND";
 const TERMINAL: &str = "TERMINAL_TEST_PATH";
 
 /// How long a machine may take for anything; nothing waits for it to pass.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// A command that runs on a terminal of its own.
 pub(crate) struct Terminal {
