@@ -310,8 +310,10 @@ impl SealedFile {
             Some(other) if other != id => unlocked.map_err(|error| match error.kind() {
                 ErrorKind::Denied => {
                     let message = format!("this is sealed file {id}, and the key is of {other}");
-                    Error::new(ErrorKind::Config, message)
-                        .with_help(format!("give the key of {id}"))
+                    Error::new(ErrorKind::Config, message).with_help(format!(
+                        "give the key of this file; whoever made the file has it as \
+                             `strongroom/keys/{id}.key` in the configuration directory"
+                    ))
                 }
                 _ => error,
             }),
