@@ -14,6 +14,7 @@ use crate::provider::SecretProvider;
 
 mod crypto;
 mod detect;
+mod disk;
 mod entries;
 mod fields;
 mod format;
