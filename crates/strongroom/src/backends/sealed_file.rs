@@ -40,9 +40,9 @@ pub use unlocked::{NewSlot, SlotInfo};
 
 pub(super) const BACKEND: Backend = Backend::new("sealed", "sealed file", |connect| {
     Box::pin(async move {
-        let address = connect.url.to_string();
-        let file = blocking(move || SealedFile::connect(&connect)).await?;
-        let provider = provider::Provider::new(address, file);
+        let (address, in_place) = (connect.url.to_string(), connect.block_in_place);
+        let file = blocking(in_place, move || SealedFile::connect(&connect)).await?;
+        let provider = provider::Provider::new(address, file, in_place);
         Ok(Arc::new(provider) as Arc<dyn SecretProvider>)
     })
 })
