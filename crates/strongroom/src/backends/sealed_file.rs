@@ -12,6 +12,7 @@ use super::{Backend, Connect};
 use crate::error::{Error, ErrorKind, Result};
 use crate::provider::SecretProvider;
 
+mod cost;
 mod crypto;
 mod detect;
 mod disk;
@@ -23,6 +24,7 @@ mod merge;
 mod outline;
 mod provider;
 mod rollback;
+mod slot_info;
 mod slots;
 mod source;
 mod store;
@@ -31,12 +33,13 @@ mod unlocked;
 #[cfg(test)]
 mod tests;
 
+pub use cost::Argon2Cost;
 pub use fields::FileId;
-pub use key::{Argon2Cost, SlotKey};
+pub use key::SlotKey;
 pub use merge::{Merged, merge};
 pub use outline::{EntryInfo, Outline};
+pub use slot_info::{NewSlot, SlotInfo};
 pub use store::SealedFile;
-pub use unlocked::{NewSlot, SlotInfo};
 
 pub(super) const BACKEND: Backend = Backend::new("sealed", "sealed file", |connect| {
     Box::pin(async move {

@@ -7,7 +7,8 @@ use std::sync::Mutex;
 use super::disk::{Location, Stamp};
 use super::fields::FileId;
 use super::key::SlotKey;
-use super::unlocked::{NewSlot, SlotInfo, Unlocked};
+use super::slot_info::{NewSlot, SlotInfo};
+use super::unlocked::Unlocked;
 use crate::backends::files::expected::check_expected;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::SecretName;
@@ -63,7 +64,7 @@ impl SealedFile {
         location.create(&Unlocked::new_file(id, slot)?)?;
         Ok(Self {
             location,
-            key: slot.key().clone(),
+            key: slot.key.clone(),
             id,
             safeguards: None,
             opened: Mutex::default(),

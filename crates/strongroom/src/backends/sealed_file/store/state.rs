@@ -156,7 +156,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::super::super::fields::FileId;
-    use super::super::super::unlocked::NewSlot;
+    use super::super::super::slot_info::NewSlot;
     use super::*;
     use crate::env::{Deployment, Env};
     use crate::name::SecretName;
