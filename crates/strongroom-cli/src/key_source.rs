@@ -9,6 +9,8 @@ use strongroom::sealed_file::{FileId, Outline, SlotKey};
 use strongroom::{Connect, Error, ErrorKind, Result, Secret};
 use zeroize::Zeroizing;
 
+use crate::prompt::{ask, ask_twice};
+
 /// The most bytes that a key file or a passphrase may have.
 const MAX_BYTES: u64 = 4096;
 
@@ -35,7 +37,7 @@ impl Passphrase {
                 .and_then(SlotKey::passphrase)
                 .map(Some);
         }
-        self.read()
+        self.read(ErrorKind::Config)
     }
 
     /// Reads the passphrase of a slot that is there.
@@ -45,13 +47,13 @@ impl Passphrase {
                 .and_then(SlotKey::passphrase)
                 .map(Some);
         }
-        self.read()
+        self.read(ErrorKind::Auth)
     }
 
-    fn read(&self) -> Result<Option<SlotKey>> {
+    fn read(&self, missing: ErrorKind) -> Result<Option<SlotKey>> {
         let text = match (&self.passphrase_file, self.passphrase_fd) {
-            (Some(path), _) => read(path)?,
-            (None, Some(number)) => read(Path::new(&format!("/dev/fd/{number}")))?,
+            (Some(path), _) => read(path, missing)?,
+            (None, Some(number)) => read(Path::new(&format!("/dev/fd/{number}")), missing)?,
             (None, None) => return Ok(None),
         };
         let text = text.strip_suffix(b"\n").unwrap_or(&text);
@@ -62,7 +64,7 @@ impl Passphrase {
 
 /// Reads the key in a key file.
 pub(crate) fn read_key(path: &Path) -> Result<SlotKey> {
-    let text = read(path)?;
+    let text = read(path, ErrorKind::Auth)?;
     SlotKey::from_text(&Secret::from_utf8_or_bytes(text)).map_err(|error| {
         let message = format!("{}: {error}", path.display());
         Error::new(error.kind(), message).with_help(error.help().unwrap_or_default())
@@ -111,31 +113,18 @@ pub(crate) fn failed(what: &str, path: &Path, error: io::Error) -> Error {
     Error::new(ErrorKind::Config, message).with_source(error)
 }
 
-/// Asks for something without showing it.
-pub(crate) fn ask(what: &str) -> Result<Secret> {
-    let prompted = rpassword::prompt_password(format!("{what} (not shown): "));
-    let typed = prompted.map(Zeroizing::new).map_err(|error| {
-        let message = "can't ask for it on this terminal";
-        Error::new(ErrorKind::Config, message).with_source(error)
+/// Reads a key or passphrase. `missing` is the kind of error where its file can't be opened: that of
+/// a credential is told from that of a setting.
+fn read(path: &Path, missing: ErrorKind) -> Result<Zeroizing<Vec<u8>>> {
+    let file = File::open(path).map_err(|error| {
+        let help = match error.kind() {
+            io::ErrorKind::NotFound => "there is no such file: correct its path",
+            _ => "the process's user needs permission for it, and for each directory above it",
+        };
+        let message = format!("can't open {}", path.display());
+        let located = Error::new(missing, message).with_help(help);
+        located.with_source(error)
     })?;
-    match typed.is_empty() {
-        true => Err(Error::new(ErrorKind::Config, "nothing was typed")),
-        false => Ok(Secret::from_utf8_or_bytes(typed.as_bytes().to_vec())),
-    }
-}
-
-/// Asks for something twice, without showing it.
-pub(crate) fn ask_twice(what: &str) -> Result<Secret> {
-    let typed = ask(what)?;
-    match typed.verify(ask("The same again")?.expose_bytes()) {
-        true => Ok(typed),
-        false => Err(Error::new(ErrorKind::Config, "what was typed differs")
-            .with_help("nothing was written; try again")),
-    }
-}
-
-fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
-    let file = File::open(path).map_err(|error| failed("open", path, error))?;
     // One byte more than can be right, and never a reallocation that leaves a copy behind.
     let most = MAX_BYTES.saturating_add(1);
     let mut text = Zeroizing::new(Vec::with_capacity(usize::try_from(most).unwrap_or(0)));

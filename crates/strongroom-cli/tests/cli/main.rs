@@ -2,7 +2,9 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
     reason = "helpers of tests fail as tests do"
 )]
 
@@ -14,9 +16,13 @@ mod files;
 mod git;
 mod harness;
 mod program;
+#[cfg(unix)]
+mod prompts;
 mod readme;
 #[cfg(unix)]
 mod sealed;
+#[cfg(unix)]
+mod terminal;
 mod write;
 
 /// Every command's help, results and failures, as files under `tests/cmd`.

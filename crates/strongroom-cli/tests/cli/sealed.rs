@@ -311,13 +311,26 @@ fn every_failure_has_its_code_and_says_what_to_do() {
         .run_with(&["set", "session/signing-key"], b"hunter2")
         .ends(1);
     assert!(weak.stderr().contains("[key-length]"), "{}", weak.stderr());
-    std::fs::remove_file(project.key_file()).unwrap();
-    project.fails(
-        &["validate"],
-        2,
-        "config",
-        "there is no key for sealed file",
-    );
+    let nonsense = project.private("nonsense.key", "nonsense\n");
+    let address = at(&format!("key_file={nonsense}"));
+    fails(&address, 1, "malformed", "nonsense.key: this is not a key");
+    for key in ["key_file", "passphrase_file"] {
+        fails(
+            &at(&format!("{key}=nowhere")),
+            4,
+            "auth",
+            "nowhere does not exist",
+        );
+    }
+    let key = project.key_file();
+    std::fs::remove_file(&key).unwrap();
+    let says = format!("{FILE}: {} does not exist", key.display());
+    for command in ["validate", "list", "inspect"] {
+        let ran = project.run(&[command]).ends(4);
+        assert!(ran.stderr().contains(&says), "{}", ran.stderr());
+    }
+    project.fails(&["validate"], 4, "auth", "there is no key for sealed file");
+    project.fails(&["key", "list"], 4, "auth", "a recovery key");
 }
 
 #[test]
@@ -367,6 +380,13 @@ fn slots_come_and_go() {
 
     let before = project.read(FILE);
     project.fails(&["key", "remove", "ci"], 4, "denied", "`recovery`");
+    let nowhere = project.home_text("nowhere");
+    for option in ["--key-file", "--passphrase-file"] {
+        let rotate = ["key", "rotate", option, &nowhere];
+        project.fails(&rotate, 4, "auth", "can't open");
+    }
+    let add = ["key", "add", "x", "--passphrase-file", &nowhere];
+    project.fails(&add, 2, "config", "can't open");
     project.fails(
         &["key", "remove", "nobody"],
         3,

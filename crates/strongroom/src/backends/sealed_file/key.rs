@@ -164,7 +164,11 @@ impl SlotKey {
         match findings.iter().find(|f| f.severity == Severity::Violation) {
             None => Ok(()),
             Some(finding) => {
-                let message = format!("the {what} is too weak for a slot: {}", finding.message);
+                let why = ["the password ", "the key ", "the value "]
+                    .iter()
+                    .find_map(|subject| finding.message.strip_prefix(subject))
+                    .map_or_else(|| finding.message.clone(), |rest| format!("it {rest}"));
+                let message = format!("the {what} is too weak for a slot: {why}");
                 Err(Error::new(ErrorKind::Policy, message).with_help(match &self.form {
                     Form::Raw(_) => "draw it at random: `strongroom key add LABEL --key-file FILE` \
                                      writes one to a file that is not there yet"

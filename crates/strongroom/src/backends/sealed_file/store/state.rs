@@ -98,8 +98,10 @@ impl SealedFile {
             match (error.kind(), other) {
                 (ErrorKind::Denied, Some(other)) => {
                     let message = format!("this is sealed file {id}, and the key is of {other}");
-                    Error::new(ErrorKind::Config, message)
-                        .with_help(format!("give the key of {id}"))
+                    Error::new(ErrorKind::Config, message).with_help(format!(
+                        "give the key of this file; whoever made the file has it as \
+                         `strongroom/keys/{id}.key` in the configuration directory"
+                    ))
                 }
                 _ => error,
             }
