@@ -44,7 +44,8 @@ impl<'a> Context<'a> {
     pub(crate) fn builder(&self) -> Result<SecretsBuilder, Error> {
         let mut builder = SecretsFactory::builder()
             .env(self.env.clone())
-            .distrust_found_manifest();
+            .distrust_found_manifest()
+            .block_in_place();
         for backend in self.backends {
             builder = builder.backend(*backend);
         }

@@ -186,6 +186,9 @@ pub struct Connect {
     pub declared: Arc<[Declared]>,
     /// The directory that relative paths of the address start from.
     pub base_dir: PathBuf,
+    /// Whether work that blocks is done on the calling thread, as
+    /// [`SecretsBuilder::block_in_place`](crate::SecretsBuilder::block_in_place) says.
+    pub block_in_place: bool,
 }
 
 impl Connect {
@@ -198,6 +201,7 @@ impl Connect {
             rails,
             declared: Arc::new([]),
             base_dir,
+            block_in_place: false,
         }
     }
 

@@ -85,6 +85,7 @@ pub struct SecretsBuilder {
     provider: Option<Arc<dyn SecretProvider>>,
     declared: Vec<Declared>,
     backends: Vec<Backend>,
+    block_in_place: bool,
 }
 
 impl SecretsBuilder {
@@ -158,6 +159,16 @@ impl SecretsBuilder {
         self
     }
 
+    /// Reads and writes files on the calling thread, instead of on threads for work that blocks.
+    ///
+    /// For a command, which has nothing else to do meanwhile: starting a thread takes longer than
+    /// reading a file. In a service, a slow disk would hold up every other task.
+    #[must_use]
+    pub fn block_in_place(mut self) -> Self {
+        self.block_in_place = true;
+        self
+    }
+
     /// Decides, connects to nothing, and explains the decision.
     ///
     /// A choice that can't be made (two candidates, none) is part of the explanation, not an error.
@@ -191,6 +202,7 @@ impl SecretsBuilder {
             rails: plan.rails.clone(),
             declared: plan.declared.into(),
             base_dir: chosen.base_dir.clone(),
+            block_in_place: self.block_in_place,
         })
     }
 
@@ -272,6 +284,7 @@ impl SecretsBuilder {
             rails: plan.rails.clone(),
             declared: declared.cloned().collect(),
             base_dir,
+            block_in_place: self.block_in_place,
         };
         let provider = backend.open(connect).await?;
         Ok(if backend.is_remote() {

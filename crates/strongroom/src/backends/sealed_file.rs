@@ -12,8 +12,10 @@ use super::{Backend, Connect};
 use crate::error::{Error, ErrorKind, Result};
 use crate::provider::SecretProvider;
 
+mod cost;
 mod crypto;
 mod detect;
+mod disk;
 mod entries;
 mod fields;
 mod format;
@@ -22,6 +24,7 @@ mod merge;
 mod outline;
 mod provider;
 mod rollback;
+mod slot_info;
 mod slots;
 mod source;
 mod store;
@@ -30,18 +33,19 @@ mod unlocked;
 #[cfg(test)]
 mod tests;
 
+pub use cost::Argon2Cost;
 pub use fields::FileId;
-pub use key::{Argon2Cost, SlotKey};
+pub use key::SlotKey;
 pub use merge::{Merged, merge};
 pub use outline::{EntryInfo, Outline};
+pub use slot_info::{NewSlot, SlotInfo};
 pub use store::SealedFile;
-pub use unlocked::{NewSlot, SlotInfo};
 
 pub(super) const BACKEND: Backend = Backend::new("sealed", "sealed file", |connect| {
     Box::pin(async move {
-        let address = connect.url.to_string();
-        let file = blocking(move || SealedFile::connect(&connect)).await?;
-        let provider = provider::Provider::new(address, file);
+        let (address, in_place) = (connect.url.to_string(), connect.block_in_place);
+        let file = blocking(in_place, move || SealedFile::connect(&connect)).await?;
+        let provider = provider::Provider::new(address, file, in_place);
         Ok(Arc::new(provider) as Arc<dyn SecretProvider>)
     })
 })

@@ -33,7 +33,7 @@ impl SlotKey {
     /// several are given, [`ErrorKind::Malformed`] if it is not a key, and [`ErrorKind::Policy`] if a
     /// guard rail refuses its file.
     pub fn find(connect: &Connect, file: FileId) -> Result<Self> {
-        find(connect, || Ok(file))
+        find(connect, file)
     }
 }
 
@@ -46,8 +46,8 @@ enum Place {
 }
 
 /// Finds the key: what the address names, else what a variable says, else the user's own key file
-/// of this sealed file, whose id `id` finds out.
-pub(super) fn find(connect: &Connect, id: impl FnOnce() -> Result<FileId>) -> Result<SlotKey> {
+/// of the sealed file of this id.
+pub(super) fn find(connect: &Connect, id: FileId) -> Result<SlotKey> {
     let place = match one_of(in_address(connect), "the provider's address gives")? {
         Some(place) => Some(place),
         None => one_of(in_environment(connect)?, "the environment gives")?,
@@ -62,7 +62,7 @@ pub(super) fn find(connect: &Connect, id: impl FnOnce() -> Result<FileId>) -> Re
         }
         None => {
             let sealed = connect.resolve(connect.url.path());
-            let Some(path) = default_path(&connect.env, id()?) else {
+            let Some(path) = default_path(&connect.env, id) else {
                 let message = format!(
                     "there is no key for sealed file {}: none is given, and without a home \
                      directory there is no default",
