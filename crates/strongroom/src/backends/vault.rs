@@ -9,6 +9,8 @@ use crate::rails::Rail;
 #[cfg(feature = "vault")]
 mod answer;
 #[cfg(feature = "vault")]
+mod login;
+#[cfg(feature = "vault")]
 mod raw;
 #[cfg(feature = "vault")]
 mod session;
@@ -21,9 +23,9 @@ mod transport;
 mod variables;
 
 pub(super) const BACKEND: Backend = Backend::new("vault", "HashiCorp Vault / OpenBao", open)
-.with_url_keys(URL_KEYS)
-.with_credentials(&["VAULT_TOKEN", "BAO_TOKEN"])
-.with_detect(detect);
+    .with_url_keys(URL_KEYS)
+    .with_credentials(&["VAULT_TOKEN", "BAO_TOKEN"])
+    .with_detect(detect);
 
 /// The keys that the query of an address may have.
 const URL_KEYS: &[&str] = &[
@@ -57,9 +59,13 @@ fn open(connect: super::Connect) -> super::Opening {
     Box::pin(async move {
         let settings = settings::Settings::read(&connect)?;
         let transport = std::sync::Arc::new(transport::Transport::new(connect, settings)?);
-        let session = std::sync::Arc::new(session::Session::new(std::sync::Arc::clone(&transport))?);
+        let session =
+            std::sync::Arc::new(session::Session::new(std::sync::Arc::clone(&transport))?);
         drop(session);
-        Err(Error::new(ErrorKind::Unsupported, "the provider comes with the next step"))
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            "the provider comes with the next step",
+        ))
     })
 }
 

@@ -187,14 +187,26 @@ fn proxy(env: &Env, plaintext: bool) -> Result<Option<Proxy>> {
     let except = except.transpose()?.map(str::to_owned);
     if let Some((variable, url)) = own {
         let (url, except) = (url.to_owned(), None);
-        return Ok(Some(Proxy { variable, url, except }));
+        return Ok(Some(Proxy {
+            variable,
+            url,
+            except,
+        }));
     }
     // The capital HTTP_PROXY is a header of CGI, which a client may have sent.
-    let shared: &[&str] = if plaintext { &["http_proxy"] } else { &["HTTPS_PROXY", "https_proxy"] };
+    let shared: &[&str] = if plaintext {
+        &["http_proxy"]
+    } else {
+        &["HTTPS_PROXY", "https_proxy"]
+    };
     for variable in shared {
         if let Some(url) = env.var(variable)? {
             let (variable, url) = ((*variable).to_owned(), url.to_owned());
-            return Ok(Some(Proxy { variable, url, except }));
+            return Ok(Some(Proxy {
+                variable,
+                url,
+                except,
+            }));
         }
     }
     Ok(None)
@@ -222,13 +234,24 @@ mod tests {
             ("vault://h:8200/", "secret", ""),
             ("vault://h/kv", "kv", ""),
             ("vault://h/kv/payments/eu/", "kv", "payments/eu"),
-            ("vault://h/?mount=team/kv&prefix=payments", "team/kv", "payments"),
+            (
+                "vault://h/?mount=team/kv&prefix=payments",
+                "team/kv",
+                "payments",
+            ),
             ("vault://h/?prefix=payments", "secret", "payments"),
         ] {
             let settings = read(address, Env::empty()).unwrap();
-            assert_eq!((&*settings.mount, &*settings.prefix), (mount, prefix), "{address}");
+            assert_eq!(
+                (&*settings.mount, &*settings.prefix),
+                (mount, prefix),
+                "{address}"
+            );
         }
-        assert_eq!(read("vault+http://h:1/", Env::empty()).unwrap().base, "http://h:1/");
+        assert_eq!(
+            read("vault+http://h:1/", Env::empty()).unwrap().base,
+            "http://h:1/"
+        );
     }
 
     #[test]
@@ -260,7 +283,13 @@ mod tests {
         assert_eq!(settings.namespace.as_deref(), Some("theirs"));
         assert_eq!(settings.timeout, Duration::from_secs(5));
         let env = env.with_var("BAO_NAMESPACE", "ours");
-        assert_eq!(read("vault://h/", env.clone()).unwrap().namespace.as_deref(), Some("ours"));
+        assert_eq!(
+            read("vault://h/", env.clone())
+                .unwrap()
+                .namespace
+                .as_deref(),
+            Some("ours")
+        );
         let settings = read("vault://h/?namespace=mine", env.clone()).unwrap();
         assert_eq!(settings.namespace.as_deref(), Some("mine"));
         let settings = read("vault://h/?namespace=", env).unwrap();
@@ -269,7 +298,13 @@ mod tests {
 
     #[test]
     fn an_empty_switch_leaves_the_check_on() {
-        for (word, skips) in [("", false), ("0", false), ("False", false), ("true", true), ("1", true)] {
+        for (word, skips) in [
+            ("", false),
+            ("0", false),
+            ("False", false),
+            ("true", true),
+            ("1", true),
+        ] {
             let env = Env::empty().with_var("VAULT_SKIP_VERIFY", word);
             let skipped = variables::skips_verification(&env).unwrap();
             assert_eq!(skipped.is_some(), skips, "{word:?}");

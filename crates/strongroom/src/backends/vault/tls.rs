@@ -129,8 +129,11 @@ impl Roots {
             Self::System => {
                 found = rustls_native_certs::load_native_certs().certs;
                 if found.is_empty() {
-                    return Err(wrong("this machine has no certificates of public authorities")
-                        .with_help("install them, or name the authority's file in VAULT_CACERT"));
+                    return Err(
+                        wrong("this machine has no certificates of public authorities").with_help(
+                            "install them, or name the authority's file in VAULT_CACERT",
+                        ),
+                    );
                 }
             }
             Self::File(file) => found.extend(certificates(&file.display(), &public(file)?)?),
@@ -177,8 +180,12 @@ fn certificates(shown: &dyn fmt::Display, pem: &[u8]) -> Result<Vec<CertificateD
 }
 
 fn private_key(connect: &Connect, path: &Path) -> Result<PrivateKeyDer<'static>> {
-    let pem = credential::read(connect, path)?
-        .ok_or_else(|| Error::new(ErrorKind::Auth, format!("{} does not exist", path.display())))?;
+    let pem = credential::read(connect, path)?.ok_or_else(|| {
+        Error::new(
+            ErrorKind::Auth,
+            format!("{} does not exist", path.display()),
+        )
+    })?;
     PrivateKeyDer::from_pem_slice(&pem)
         .map_err(|_| unusable(path, "holds no private key in PEM form"))
 }

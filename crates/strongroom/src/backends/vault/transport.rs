@@ -150,7 +150,11 @@ impl Transport {
         let expected = response.content_length().unwrap_or(4096);
         let expected = usize::try_from(expected).unwrap_or(usize::MAX);
         let mut body = Zeroizing::new(Vec::with_capacity(expected.min(MAX_ANSWER)));
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.failed(&error))? {
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(|error| self.failed(&error))?
+        {
             let length = body.len().saturating_add(chunk.len());
             if length > MAX_ANSWER {
                 let message = format!("{} answered more than 8 MiB", self.settings.shown);
@@ -213,14 +217,19 @@ fn client(connect: &Connect, settings: &Settings, tls: &Tls) -> Result<reqwest::
         && !connect.url.is_loopback()
     {
         let unfit = |_| wrong(format!("{} is no address of a proxy", proxy.variable));
-        let except = proxy.except.as_deref().and_then(reqwest::NoProxy::from_string);
+        let except = proxy
+            .except
+            .as_deref()
+            .and_then(reqwest::NoProxy::from_string);
         builder = builder.proxy(
             reqwest::Proxy::all(&proxy.url)
                 .map_err(unfit)?
                 .no_proxy(except),
         );
     }
-    builder.build().map_err(|_| wrong("the client for Vault can't be set up"))
+    builder
+        .build()
+        .map_err(|_| wrong("the client for Vault can't be set up"))
 }
 
 fn with_host(base: &str, name: &str) -> String {
@@ -253,7 +262,10 @@ impl Resolve for Resolver {
             None => name.as_str().to_owned(),
         };
         Box::pin(async move {
-            let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+            let host = host
+                .trim_start_matches('[')
+                .trim_end_matches(']')
+                .to_owned();
             let found = tokio::net::lookup_host((host, 0)).await;
             let found: Vec<SocketAddr> = found.map_err(|_| Unknown)?.collect();
             Ok(Box::new(found.into_iter()) as Addrs)

@@ -32,9 +32,10 @@ pub(super) fn skips_verification(env: &Env) -> Result<Option<String>> {
     match value {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(Some(variable)),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(None),
-        _ => Err(
-            Error::new(ErrorKind::Config, format!("{variable} is neither yes nor no"))
-                .with_help("write true or false, or leave it out"),
-        ),
+        _ => Err(Error::new(
+            ErrorKind::Config,
+            format!("{variable} is neither yes nor no"),
+        )
+        .with_help("write true or false, or leave it out")),
     }
 }

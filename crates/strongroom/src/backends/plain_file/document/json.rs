@@ -86,7 +86,11 @@ impl Tree {
     #[cfg(feature = "vault")]
     pub(in crate::backends) fn keys(&self, way: &[&str]) -> Vec<&str> {
         let members = self.find(way).and_then(|node| node.members.as_ref());
-        members.into_iter().flatten().map(|(key, _)| key.as_str()).collect()
+        members
+            .into_iter()
+            .flatten()
+            .map(|(key, _)| key.as_str())
+            .collect()
     }
 
     /// Lists the ways to every value that is not an object, joined by `/`.
