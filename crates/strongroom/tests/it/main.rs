@@ -16,3 +16,4 @@ mod manifest;
 mod sealed_file;
 mod sealed_vectors;
 mod secrets;
+mod servers;
