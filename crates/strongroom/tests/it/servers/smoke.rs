@@ -105,7 +105,8 @@ async fn the_stand_in_for_aws_answers_and_fails_on_demand() {
     let key = "SMOKE";
     let call = async |operation| {
         let target = format!("X-Amz-Target: secretsmanager.{operation}");
-        let signed = format!("Authorization: AWS4-HMAC-SHA256 Credential={key}/d/r/s/aws4_request");
+        let scope = "20260101/eu-west-1/secretsmanager/aws4_request";
+        let signed = format!("Authorization: AWS4-HMAC-SHA256 Credential={key}/{scope}");
         post(&endpoint, "/", &[&target, &signed], &json!({})).await
     };
     let fault = json!({
