@@ -154,14 +154,14 @@ async fn pass(
         }
     };
     let write = async move {
-        let mut passed = 0;
+        let (mut passed, mut last) = (0, Mode::Pass);
         while let Some((due, mut bytes)) = queue.recv().await {
             sleep_until(due).await;
-            if mode.has_changed().unwrap_or(false) {
-                passed = 0;
-            }
             let now = mode.wait_for(|mode| *mode != Mode::BlackHole).await;
             let now = now.map_or(Mode::Pass, |mode| *mode);
+            if now != last {
+                (passed, last) = (0, now);
+            }
             if let (Mode::CutAfter(most), true) = (now, to_client) {
                 bytes.truncate(most - passed);
             }

@@ -143,16 +143,17 @@ async fn post(endpoint: &str, path: &str, headers: &[&str], body: &Value) -> (u1
     let host = endpoint.strip_prefix("http://").unwrap();
     let mut connection = TcpStream::connect(host).await.unwrap();
     let body = body.to_string();
-    let request = format!(
-        "POST {path} HTTP/1.0\r\nHost: {host}\r\nContent-Length: {}\r\n\
-         Content-Type: application/x-amz-json-1.1\r\n{}\r\n\r\n{body}",
-        body.len(),
-        headers.join("\r\n")
-    );
+    let mut request = format!("POST {path} HTTP/1.0\r\nContent-Length: {}\r\n", body.len());
+    for header in headers {
+        request.push_str(header);
+        request.push_str("\r\n");
+    }
+    request.push_str("\r\n");
+    request.push_str(&body);
     connection.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     connection.read_to_string(&mut answer).await.unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    (status, serde_json::from_str(body).unwrap())
+    (status, serde_json::from_str(body).expect(body))
 }
