@@ -8,6 +8,7 @@ mod deny;
 mod examples;
 mod mutate;
 mod rust_code;
+mod servers;
 mod sources;
 mod steps;
 mod test;
@@ -27,6 +28,9 @@ Chores:
   bench  runs the benchmarks and writes docs/performance.md
   mutate [COUNT]
          opens so many mutated sealed files, 10 million if not told
+  servers [install | -- COMMAND]
+         starts the servers that tests talk to, and prints their variables;
+         or only installs them; or runs a command with them and stops them
   help   shows this text
 ";
 
@@ -38,6 +42,10 @@ fn main() -> ExitCode {
         ["bench"] => bench::run(),
         ["mutate"] => mutate::run("10000000"),
         ["mutate", count] => mutate::run(count),
+        ["servers", args @ ..] => match servers::run(args) {
+            Ok(code) => return code,
+            Err(failure) => Err(failure),
+        },
         ["help" | "-h" | "--help"] => {
             print!("{HELP}");
             Ok(())

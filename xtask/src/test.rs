@@ -1,6 +1,11 @@
 //! `cargo xtask test`: everything CI runs, the cheap steps first.
 
+use std::cell::OnceCell;
+use std::path::Path;
+use std::process::Command;
+
 use crate::command::{cargo, run as run_command, succeeds};
+use crate::servers::Servers;
 use crate::steps::{self, Step};
 use crate::workspace::Workspace;
 use crate::{Result, deny, examples, sources, tree};
@@ -8,6 +13,8 @@ use crate::{Result, deny, examples, sources, tree};
 pub(crate) fn run() -> Result<()> {
     let workspace = Workspace::load()?;
     let target_dir = workspace.target_dir.as_path();
+    // Started before the tests, and stopped when the last step has ended.
+    let servers = OnceCell::new();
     let mut all = vec![
         Step::new("format", || run_cargo("fmt --all -- --check")),
         Step::new("format, benchmarks", || {
@@ -27,12 +34,15 @@ pub(crate) fn run() -> Result<()> {
             )
         }),
         Step::new("documentation", documentation),
+        Step::new("servers", || start_servers(target_dir, &servers)),
         Step::new("tests, all features", || {
-            tests("--workspace --all-features")
+            tests("--workspace --all-features", &servers)
         }),
-        Step::new("tests, default features", || tests("--package strongroom")),
+        Step::new("tests, default features", || {
+            tests("--package strongroom", &servers)
+        }),
         Step::new("documentation tests", || {
-            run_cargo("test --locked --doc --workspace --all-features")
+            run_tests("test --locked --doc --workspace --all-features", &servers)
         }),
         Step::new("examples", || examples::run(target_dir)),
         Step::new("cargo-deny", || deny::install(target_dir)),
@@ -87,18 +97,43 @@ fn documentation() -> Result<String> {
     Ok(String::new())
 }
 
+/// Starts the servers that tests talk to. CI fails without them; elsewhere these tests don't run.
+fn start_servers(target_dir: &Path, servers: &OnceCell<Servers>) -> Result<String> {
+    match Servers::start(target_dir) {
+        Ok(started) => {
+            let _ = servers.set(started);
+            Ok("started".to_owned())
+        }
+        Err(failure) if std::env::var_os("CI").is_some_and(|ci| ci == "true") => Err(failure),
+        Err(failure) => {
+            eprintln!("{failure}");
+            Ok("SKIPPED: tests that need a server don't run".to_owned())
+        }
+    }
+}
+
 /// Runs the tests by nextest where it is installed, else by cargo's own runner.
-fn tests(selection: &str) -> Result<String> {
+fn tests(selection: &str, servers: &OnceCell<Servers>) -> Result<String> {
     if succeeds(cargo(&["nextest", "--version"])) {
-        run_cargo(&format!("nextest run --locked {selection}"))?;
+        run_tests(&format!("nextest run --locked {selection}"), servers)?;
         return Ok("nextest".to_owned());
     }
-    run_cargo(&format!("test --locked {selection} --all-targets"))?;
+    run_tests(&format!("test --locked {selection} --all-targets"), servers)?;
     Ok("cargo test".to_owned())
 }
 
-fn run_cargo(args: &str) -> Result<String> {
-    let args: Vec<_> = args.split(' ').collect();
-    run_command(cargo(&args))?;
+fn run_tests(args: &str, servers: &OnceCell<Servers>) -> Result<String> {
+    let mut command = split_cargo(args);
+    command.envs(servers.get().iter().flat_map(|servers| servers.variables()));
+    run_command(command)?;
     Ok(String::new())
+}
+
+fn run_cargo(args: &str) -> Result<String> {
+    run_command(split_cargo(args))?;
+    Ok(String::new())
+}
+
+fn split_cargo(args: &str) -> Command {
+    cargo(&args.split(' ').collect::<Vec<_>>())
 }

@@ -13,6 +13,8 @@ mod canary;
 mod conformance;
 mod detection;
 mod manifest;
+mod proxy;
 mod sealed_file;
 mod sealed_vectors;
 mod secrets;
+mod servers;
