@@ -21,6 +21,7 @@ const RULES: &[Rule] = &[
     text::links,
     text::long_files,
     code::backends_unnamed,
+    code::layers_unnamed,
     code::environment_read_once,
     code::environment_unchanged,
     code::no_unsafe,

@@ -11,6 +11,7 @@ use strongroom::{
 use crate::args::Global;
 use crate::exit::Failure;
 use crate::key_source;
+use crate::prompt;
 use crate::report::Screen;
 
 /// What every command works with.
@@ -77,7 +78,7 @@ impl<'a> Context<'a> {
         };
         match key_source::wants_passphrase(&connect) {
             true => {
-                let typed = key_source::ask(&format!("Passphrase of {}", connect.url))?;
+                let typed = prompt::ask(&format!("Passphrase of {}", connect.url))?;
                 Ok(builder.env(self.env.clone().with_passphrase(typed)))
             }
             false => Ok(builder),

@@ -9,6 +9,8 @@ use strongroom::sealed_file::{FileId, Outline, SlotKey};
 use strongroom::{Connect, Error, ErrorKind, Result, Secret};
 use zeroize::Zeroizing;
 
+use crate::prompt::{ask, ask_twice};
+
 /// The most bytes that a key file or a passphrase may have.
 const MAX_BYTES: u64 = 4096;
 
@@ -109,29 +111,6 @@ pub(crate) fn exists(path: &Path) -> Error {
 pub(crate) fn failed(what: &str, path: &Path, error: io::Error) -> Error {
     let message = format!("can't {what} {}", path.display());
     Error::new(ErrorKind::Config, message).with_source(error)
-}
-
-/// Asks for something without showing it.
-pub(crate) fn ask(what: &str) -> Result<Secret> {
-    let prompted = rpassword::prompt_password(format!("{what} (not shown): "));
-    let typed = prompted.map(Zeroizing::new).map_err(|error| {
-        let message = "can't ask for it on this terminal";
-        Error::new(ErrorKind::Config, message).with_source(error)
-    })?;
-    match typed.is_empty() {
-        true => Err(Error::new(ErrorKind::Config, "nothing was typed")),
-        false => Ok(Secret::from_utf8_or_bytes(typed.as_bytes().to_vec())),
-    }
-}
-
-/// Asks for something twice, without showing it.
-pub(crate) fn ask_twice(what: &str) -> Result<Secret> {
-    let typed = ask(what)?;
-    match typed.verify(ask("The same again")?.expose_bytes()) {
-        true => Ok(typed),
-        false => Err(Error::new(ErrorKind::Config, "what was typed differs")
-            .with_help("nothing was written; try again")),
-    }
 }
 
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>> {

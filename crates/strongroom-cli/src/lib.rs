@@ -46,6 +46,7 @@ mod commands;
 mod context;
 mod exit;
 mod key_source;
+mod prompt;
 mod report;
 mod table;
 mod usage;

@@ -55,6 +55,7 @@ pub struct Backend {
     title: &'static str,
     url_keys: &'static [&'static str],
     credentials: &'static [&'static str],
+    remote: bool,
     detect: fn(&Env, Deployment) -> Result<Vec<Probe>>,
     open: fn(Connect) -> Opening,
 }
@@ -71,6 +72,7 @@ impl Backend {
             title,
             url_keys: &[],
             credentials: &[],
+            remote: false,
             detect: |_, _| Ok(Vec::new()),
             open,
         }
@@ -88,6 +90,33 @@ impl Backend {
     #[must_use]
     pub const fn with_credentials(mut self, variables: &'static [&'static str]) -> Self {
         self.credentials = variables;
+        self
+    }
+
+    /// Says that it is reached over a network, so that calls can fail now and succeed later.
+    ///
+    /// What fails as [`ErrorKind::Transient`] is then tried again, within an overall deadline, and
+    /// calls are limited in number and rate, as the manifest's `retry` and `limit` say. The backend
+    /// itself repeats nothing; its errors say what a repetition needs to know
+    /// ([`Error::with_retry_after`], [`Error::with_no_effect`]). A time limit that it has for one
+    /// request of its own should be well below the deadline, 15 s by default, or no time is left to
+    /// try again. Opening is neither repeated nor limited, so what needs the network is best left to
+    /// the first call. A tokio runtime with timers is needed.
+    ///
+    /// A file, or a variable, is not read better by reading it again: local backends don't say this.
+    ///
+    /// ```
+    /// use strongroom::{Backend, Error, ErrorKind};
+    ///
+    /// const STORE: Backend = Backend::new("store", "our own store", |_connect| {
+    ///     Box::pin(async { Err(Error::new(ErrorKind::Unsupported, "nothing to open")) })
+    /// })
+    /// .remote();
+    /// assert!(STORE.is_remote());
+    /// ```
+    #[must_use]
+    pub const fn remote(mut self) -> Self {
+        self.remote = true;
         self
     }
 
@@ -118,11 +147,18 @@ impl Backend {
         self.credentials
     }
 
+    /// Reports whether it is reached over a network, so that its calls are repeated and limited.
+    pub const fn is_remote(&self) -> bool {
+        self.remote
+    }
+
     pub(crate) fn detect(&self, env: &Env, deployment: Deployment) -> Result<Vec<Probe>> {
         (self.detect)(env, deployment)
     }
 
-    pub(crate) fn open(&self, connect: Connect) -> Opening {
+    /// Opens a provider at an address, as it is: without the layers and checks of a boot. For tests
+    /// of a backend, by the suite `conformance` for example.
+    pub fn open(&self, connect: Connect) -> Opening {
         (self.open)(connect)
     }
 }

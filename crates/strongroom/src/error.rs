@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::time::Duration;
 
 use crate::name::SecretName;
 use crate::report::Report;
@@ -95,6 +96,8 @@ struct Inner {
     help: Option<String>,
     name: Option<SecretName>,
     report: Option<Box<Report>>,
+    retry_after: Option<Duration>,
+    no_effect: bool,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -109,6 +112,8 @@ impl Error {
             help: None,
             name: None,
             report: None,
+            retry_after: None,
+            no_effect: false,
             source: None,
         }))
     }
@@ -141,6 +146,38 @@ impl Error {
         self
     }
 
+    /// Adds how long the backend asks to wait before the same call is tried again.
+    ///
+    /// A repetition waits at least so long, and doesn't happen at all where that is past the call's
+    /// deadline.
+    #[must_use]
+    pub fn with_retry_after(mut self, wait: Duration) -> Self {
+        self.0.retry_after = Some(wait);
+        self
+    }
+
+    /// Says that the failed call surely changed nothing in the backend.
+    ///
+    /// A write that failed as [`ErrorKind::Transient`] is repeated only if its error says so: any
+    /// other one may have happened, and lost nothing but its answer. Say it where the request was
+    /// never sent (a refused connection) or was turned away unread (a quota, a sealed server), and
+    /// never where the answer was lost (a timeout, a connection that broke, a 500 or 502 or 504).
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use strongroom::{Error, ErrorKind};
+    /// let error = Error::new(ErrorKind::Transient, "the server's quota is used up (429)")
+    ///     .with_retry_after(Duration::from_secs(2))
+    ///     .with_no_effect();
+    /// assert!(error.is_retryable() && error.had_no_effect());
+    /// assert_eq!(error.retry_after(), Some(Duration::from_secs(2)));
+    /// ```
+    #[must_use]
+    pub fn with_no_effect(mut self) -> Self {
+        self.0.no_effect = true;
+        self
+    }
+
     /// Returns the kind, by which a program decides.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
@@ -149,8 +186,20 @@ impl Error {
     /// Reports whether the same call may succeed if it is repeated unchanged.
     ///
     /// Only [`ErrorKind::Transient`] may: a denial, an absence or a malformed value stays what it is.
+    /// A write may have happened all the same, unless [`had_no_effect`](Self::had_no_effect).
     pub fn is_retryable(&self) -> bool {
         self.0.kind == ErrorKind::Transient
+    }
+
+    /// Returns how long the backend asks to wait before the same call is tried again, where it does.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    /// Reports whether the failed call surely changed nothing in the backend. It may have changed
+    /// nothing otherwise too; only nobody knows.
+    pub fn had_no_effect(&self) -> bool {
+        self.0.no_effect
     }
 
     /// Returns the text that may be shown to a client of the service: it says nothing about the

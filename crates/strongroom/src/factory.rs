@@ -8,6 +8,7 @@ use crate::connection::{Connection, no_runtime};
 use crate::declared::Declared;
 use crate::env::Env;
 use crate::error::{Error, ErrorKind, Result};
+use crate::layers;
 use crate::load::FromSecrets;
 use crate::manifest;
 use crate::provider::SecretProvider;
@@ -134,6 +135,9 @@ impl SecretsBuilder {
     }
 
     /// Uses this provider itself, whatever the environment says.
+    ///
+    /// Its calls are not repeated and not limited: that is for what an address leads to, see
+    /// [`Backend::remote`].
     #[must_use]
     pub fn provider(mut self, provider: impl SecretProvider + 'static) -> Self {
         self.provider = Some(Arc::new(provider));
@@ -269,7 +273,12 @@ impl SecretsBuilder {
             declared: declared.cloned().collect(),
             base_dir,
         };
-        backend.open(connect).await
+        let provider = backend.open(connect).await?;
+        Ok(if backend.is_remote() {
+            layers::wrap(provider, &plan.manifest.layers)
+        } else {
+            provider
+        })
     }
 }
 

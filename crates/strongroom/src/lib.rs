@@ -58,7 +58,8 @@
 //!
 //! Implement [`SecretProvider`], put it into a [`Backend`] row and register the row with
 //! [`SecretsBuilder::backend`]: it is then addressed, detected and guarded as our own are. The suite
-//! in `conformance` (feature `conformance`) tries every rule of the trait.
+//! in `conformance` (feature `conformance`) tries every rule of the trait. One behind a network says
+//! so by [`Backend::remote`], and its calls are tried again and limited.
 //!
 //! # Features
 //!
@@ -85,6 +86,7 @@ mod error;
 mod factory;
 mod generate;
 mod health;
+mod layers;
 mod live;
 mod load;
 mod manifest;

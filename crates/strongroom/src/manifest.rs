@@ -14,6 +14,7 @@ use crate::rails::Rail;
 use crate::report::Finding;
 
 mod document;
+mod layers;
 mod read;
 mod schema;
 
@@ -61,6 +62,8 @@ pub(crate) struct Manifest {
     pub(crate) allow_providers: Option<Vec<String>>,
     pub(crate) providers: BTreeMap<String, ProviderUrl>,
     pub(crate) secrets: Vec<Declared>,
+    /// What the layers around remote providers are told.
+    pub(crate) layers: crate::layers::Settings,
     pub(crate) overridden: Vec<Rail>,
     /// Every setting with its origin.
     pub(crate) settings: Vec<Setting>,

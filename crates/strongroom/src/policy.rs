@@ -70,6 +70,7 @@ mod url;
 
 pub(crate) use form::most_bytes;
 pub(crate) use key::DEFAULT_LENGTH as DEFAULT_KEY_LENGTH;
+pub(crate) use password::LEAST as LEAST_PASSWORD;
 pub use redact::redact_url;
 
 /// Checks the values of all declared secrets, and returns every finding.

@@ -42,6 +42,16 @@ pub(super) fn backends_unnamed(files: &[SourceFile]) -> Vec<Finding> {
     findings
 }
 
+/// No backend knows a layer.
+pub(super) fn layers_unnamed(files: &[SourceFile]) -> Vec<Finding> {
+    each(
+        files,
+        |file| file.path.starts_with(BACKENDS),
+        |code| find(code, "layers"),
+        "names a layer in the room of the backends",
+    )
+}
+
 /// Only `Env::process` reads the environment.
 pub(super) fn environment_read_once(files: &[SourceFile]) -> Vec<Finding> {
     let elsewhere = |file: &SourceFile| {
@@ -181,6 +191,18 @@ mod tests {
         assert_eq!(check("\nuse crate::backends::{Backend, memory};"), place);
         assert!(check("use crate::backends::{ALL, Backend}; fn aws() {}").is_empty());
         assert!(check("// crate::backends::aws").is_empty());
+    }
+
+    #[test]
+    fn layers_are_not_named_among_the_backends() {
+        let backend = "crates/strongroom/src/backends/aws.rs";
+        let code = "\nuse crate::{error, layers};";
+        assert_eq!(
+            found(layers_unnamed, &[(backend, code)]),
+            [format!("{backend}:2")]
+        );
+        assert!(found(layers_unnamed, &[(A, code)]).is_empty());
+        assert!(found(layers_unnamed, &[(backend, "// layers")]).is_empty());
     }
 
     #[test]

@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use clap::ValueHint;
 use serde::Serialize;
 use strongroom::sealed_file::{Outline, SlotKey, merge};
-use strongroom::{Connect, DeploymentChoice, Error, ErrorKind, GuardRails, ProviderUrl, Result};
+use strongroom::{
+    Connect, DeploymentChoice, Error, ErrorKind, Finding, GuardRails, ProviderUrl, Report, Result,
+};
 
 use crate::context::Context;
-use crate::exit::{FINE, Outcome};
+use crate::exit::{self, FINE, Outcome};
 use crate::key_source::{read_sealed, replace};
 
 /// Merge two versions of a sealed file by the names of their secrets, for git
@@ -39,9 +41,11 @@ pub(crate) struct Args {
     path: Option<PathBuf>,
 }
 
+/// What the merge came to. In a conflict the file is written too.
 #[derive(Serialize)]
-struct Body {
-    conflicts: Vec<String>,
+struct Body<'a> {
+    file: &'a Path,
+    conflicts: &'a [Finding],
 }
 
 pub(crate) fn run(args: &Args, context: &Context<'_>) -> Outcome {
@@ -53,22 +57,34 @@ pub(crate) fn run(args: &Args, context: &Context<'_>) -> Outcome {
     let key = SlotKey::find(&connect(context, shown)?, id).map_err(file)?;
     let merged = merge(&base, &ours, &theirs, &key).map_err(file)?;
     replace(&args.ours, &merged.file)?;
-    if merged.conflicts.is_empty() {
-        if context.screen.is_json() {
-            context.screen.json(&Body {
-                conflicts: merged.conflicts,
-            })?;
-        }
-        return Ok(FINE);
+    let conflicts = merged.conflicts;
+    let code = match conflicts.is_empty() {
+        true => FINE,
+        false => exit::code(ErrorKind::Conflict),
+    };
+    if context.screen.is_json() {
+        let (file, conflicts) = (shown, conflicts.as_slice());
+        context.screen.json(&Body { file, conflicts })?;
+        return Ok(code);
     }
-    let message = format!("{}: {}", shown.display(), merged.conflicts.join("; "));
-    Err(Error::new(ErrorKind::Conflict, message)
+    match conflicts.is_empty() {
+        true => Ok(FINE),
+        false => Err(in_conflict(shown, conflicts).into()),
+    }
+}
+
+fn in_conflict(path: &Path, conflicts: Vec<Finding>) -> Error {
+    let path = path.display();
+    let message = match conflicts.len() {
+        1 => format!("{path} is in conflict"),
+        many => format!("{path} is in conflict, {many} times"),
+    };
+    Error::new(ErrorKind::Conflict, message)
+        .with_report(Report::new(conflicts))
         .with_help(format!(
-            "the file holds our side of what is in conflict; theirs is in `git show :3:{}`. \
-             Settle it, then `git add` the file",
-            shown.display()
+            "the file holds our side, and what only one side deleted; theirs is in \
+             `git show :3:{path}`. Settle each, then `git add {path}`"
         ))
-        .into())
 }
 
 /// Prepares the search for the key: as the chosen provider's address says, if that is a sealed

@@ -107,7 +107,7 @@ fn create(args: &Args, context: &Context<'_>, place: &Place, body: &mut Body) ->
     let recovery = match &args.recovery {
         Some(path) => Some(path.clone()),
         None if args.no_recovery => None,
-        None => place::ask_for_recovery()?,
+        None => place::ask_for_recovery(&context.env)?,
     };
     let recovery = recovery
         .map(|path| place.recovery_file(&path))
@@ -119,7 +119,7 @@ fn create(args: &Args, context: &Context<'_>, place: &Place, body: &mut Body) ->
     let slot = NewSlot::new(args.label.as_str(), key.clone());
 
     let mut written = Written::default();
-    place.create_directory()?;
+    written.0.extend(place.create_directory()?);
     if let Some(path) = &key_file {
         place::create_private_dirs(path)?;
         written.key(path, &key, id)?;

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::context::{Context, nearest, parse_name};
 use crate::exit::{FINE, Outcome};
+use crate::prompt::ask_twice;
 
 /// Write a secret's value, read from standard input
 ///
@@ -73,7 +74,7 @@ pub(crate) fn run(args: &Args, context: &Context<'_>) -> Outcome {
     };
     context.connected(async |connection| {
         let value = if io::stdin().is_terminal() {
-            ask(&name)?
+            ask_twice(&format!("Value of {name}"))?
         } else {
             read(io::stdin().lock())?
         };
@@ -147,30 +148,6 @@ fn read(input: impl io::Read) -> Result<Secret> {
             .with_help("keep large data elsewhere, encrypted under a key that is a secret here"));
     }
     Ok(Secret::from_utf8_or_bytes(value))
-}
-
-/// Asks for a value twice, without showing it.
-fn ask(name: &SecretName) -> Result<Secret> {
-    let prompt = |text: String| {
-        rpassword::prompt_password(text)
-            .map(Zeroizing::new)
-            .map_err(|error| {
-                Error::new(
-                    ErrorKind::Config,
-                    "can't ask for the value on this terminal",
-                )
-                .with_source(error)
-            })
-    };
-    let value = prompt(format!("Value of {name} (not shown): "))?;
-    if value.is_empty() {
-        return Err(Error::new(ErrorKind::Config, "nothing was typed"));
-    }
-    if *value != *prompt("The same again: ".to_owned())? {
-        return Err(Error::new(ErrorKind::Config, "the two values differ")
-            .with_help("nothing was written; try again"));
-    }
-    Ok(Secret::from_utf8_or_bytes(value.as_bytes().to_vec()))
 }
 
 #[cfg(test)]

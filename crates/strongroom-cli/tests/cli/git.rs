@@ -138,10 +138,12 @@ fn branches_that_change_one_name_conflict_and_lose_neither() {
     repository.set("shared", "ours");
     let ran = repository.git(&["merge", "side"], 1);
     assert!(
-        ran.stderr().contains("both sides changed `shared`"),
+        ran.stderr()
+            .contains("✗ shared: both sides changed it [changed-by-both]"),
         "{}",
         ran.stderr()
     );
+    assert!(!ran.stderr().contains("side/token"), "{}", ran.stderr());
     assert_eq!(repository.get("shared"), "ours");
     assert_eq!(repository.get("side/token"), TOKEN, "the rest merged");
     let theirs = repository.git(&["show", &format!(":3:{FILE}")], 0);
@@ -151,6 +153,42 @@ fn branches_that_change_one_name_conflict_and_lose_neither() {
     assert_eq!(repository.0.run(&get).ends(0).stdout(), "theirs");
     repository.set("shared", "settled");
     assert_eq!(repository.get("shared"), "settled");
+}
+
+#[test]
+fn a_merge_lists_its_conflicts_in_json_too() {
+    let repository = Repository::new();
+    let side = |path: &str, names: &[&str]| {
+        for name in names {
+            repository.0.set(name, path);
+        }
+        std::fs::copy(repository.0.room.path(FILE), repository.0.room.path(path)).unwrap();
+    };
+    side("base", &["a", "b", "c"]);
+    side("ours", &["a", "b"]);
+    std::fs::copy(repository.0.room.path("base"), repository.0.room.path(FILE)).unwrap();
+    side("theirs", &["b", "a", "c"]);
+    let merge = |base: &str| {
+        let ours = ["git-merge", base, "ours", "theirs", "secrets.sealed"];
+        let ran = repository
+            .0
+            .run(&[&ours[..], &["--format", "json"]].concat());
+        let json: serde_json::Value = serde_json::from_str(&ran.stdout()).unwrap();
+        (ran.code(), json)
+    };
+    let (code, json) = merge("base");
+    assert_eq!(code, 7);
+    assert_eq!(json["schema"], 1);
+    assert_eq!(json["file"], "secrets.sealed");
+    let conflicts = json["conflicts"].as_array().unwrap();
+    let names: Vec<_> = conflicts.iter().map(|conflict| &conflict["name"]).collect();
+    assert_eq!(names, ["a", "b"]);
+    assert_eq!(conflicts[0]["rule"], "changed-by-both");
+    assert!(conflicts[0]["help"].as_str().unwrap().contains("set a"));
+
+    let (code, json) = merge("theirs");
+    assert_eq!(code, 0);
+    assert_eq!(json["conflicts"], serde_json::json!([]));
 }
 
 #[test]

@@ -14,9 +14,13 @@ mod files;
 mod git;
 mod harness;
 mod program;
+#[cfg(unix)]
+mod prompts;
 mod readme;
 #[cfg(unix)]
 mod sealed;
+#[cfg(unix)]
+mod terminal;
 mod write;
 
 /// Every command's help, results and failures, as files under `tests/cmd`.

@@ -312,12 +312,7 @@ fn every_failure_has_its_code_and_says_what_to_do() {
         .ends(1);
     assert!(weak.stderr().contains("[key-length]"), "{}", weak.stderr());
     std::fs::remove_file(project.key_file()).unwrap();
-    project.fails(
-        &["validate"],
-        2,
-        "config",
-        "there is no key for sealed file",
-    );
+    project.fails(&["validate"], 4, "auth", "there is no key for sealed file");
 }
 
 #[test]

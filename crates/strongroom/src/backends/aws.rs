@@ -8,6 +8,7 @@ use crate::provider_url::ProviderUrl;
 pub(super) const BACKEND: Backend = Backend::new("aws", "AWS Secrets Manager", |connect| {
     not_in_this_build(&connect, "AWS backend", "aws")
 })
+.remote()
 .with_detect(detect);
 
 const MARKER: &str = "STRONGROOM_AWS_PREFIX";

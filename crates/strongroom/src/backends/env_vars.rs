@@ -20,9 +20,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use zeroize::Zeroizing;
 
+use super::files::batch::fail_all;
+use super::files::blocking::blocking;
 use super::files::guard::Guard;
 use super::files::{read, value};
-use super::plain_file::{blocking, fail_all};
 use super::{Backend, Connect};
 use crate::env::Env;
 use crate::error::{Error, ErrorKind, Result};

@@ -5,10 +5,15 @@
 
 use std::path::Path;
 
+pub(super) mod batch;
+pub(super) mod blocking;
 #[cfg(feature = "vault")]
 pub(super) mod credential;
+pub(super) mod expected;
 pub(super) mod failure;
+pub(super) mod fault;
 pub(super) mod guard;
+pub(super) mod json;
 pub(super) mod read;
 pub(super) mod value;
 pub(super) mod write;

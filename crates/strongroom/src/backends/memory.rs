@@ -178,7 +178,7 @@ impl Memory {
         }
         match fault {
             Some(Fault::Hang) => std::future::pending().await,
-            Some(Fault::Fail(kind)) => Err(scripted(kind)),
+            Some(Fault::Fail(kind)) => Err(scripted(kind).with_no_effect()),
             Some(Fault::LoseAnswer(kind)) => {
                 work(&mut self.contents())?;
                 Err(scripted(kind))
@@ -219,7 +219,7 @@ impl Memory {
     fn check(&self, target: &Target) -> Result<()> {
         let key = target.id.as_deref().unwrap_or(target.name.as_str());
         match self.script().fault_of(key) {
-            Some(kind) => Err(scripted(kind).with_name(&target.name)),
+            Some(kind) => Err(scripted(kind).with_name(&target.name).with_no_effect()),
             None => Ok(()),
         }
     }

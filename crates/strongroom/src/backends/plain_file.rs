@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use tokio::runtime::Handle;
 
+use super::files::batch::fail_all;
+use super::files::blocking::blocking;
 use super::files::failure::failure;
 use super::files::guard::Guard;
 use super::{Backend, Connect};
@@ -22,7 +23,7 @@ use crate::secret::Version;
 mod claims;
 mod detect;
 mod directory;
-pub(super) mod document;
+mod document;
 mod dotenv;
 mod spelling;
 
@@ -118,26 +119,6 @@ fn format(url: &ProviderUrl, path: &Path) -> Result<Option<Format>> {
             )
             .with_help("add `?format=dotenv`, `json`, `toml` or `yaml` to the address")
         }),
-    }
-}
-
-/// Runs file work off the async threads.
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    let runtime = Handle::try_current().map_err(|_| {
-        Error::new(
-            ErrorKind::Config,
-            "reading files needs a running tokio runtime",
-        )
-        .with_help("call it from async code, or use `strongroom::blocking`")
-    })?;
-    match runtime.spawn_blocking(work).await {
-        Ok(outcome) => outcome,
-        Err(_) => Err(Error::new(
-            ErrorKind::Closed,
-            "the runtime shut down before the file was read or written",
-        )),
     }
 }
 
@@ -255,21 +236,6 @@ impl SecretProvider for PlainFile {
     }
 }
 
-/// Answers each request of a batch with the one failure of the whole.
-pub(super) fn fail_all(wanted: &[Request], error: &Error) -> Vec<Result<Reply>> {
-    let fail = |request: &Request| Err(repeat(error).with_name(&request.target.name));
-    wanted.iter().map(fail).collect()
-}
-
-/// One failure of a whole batch, once more for the next request of it.
-pub(super) fn repeat(error: &Error) -> Error {
-    let again = Error::new(error.kind(), error.to_string());
-    match error.help() {
-        Some(help) => again.with_help(help),
-        None => again,
-    }
-}
-
 fn stages() -> Error {
     Error::new(
         ErrorKind::Unsupported,
@@ -279,16 +245,4 @@ fn stages() -> Error {
 
 fn absent(message: String) -> Error {
     Error::new(ErrorKind::Absent, message)
-}
-
-/// Compares what a write expects with what is there.
-pub(super) fn check_expected(expect: &Expect, found: Option<&Version>) -> Result<()> {
-    let message = match (expect, found) {
-        (Expect::Any, _) | (Expect::Absent, None) => return Ok(()),
-        (Expect::Version(wanted), Some(found)) if wanted == found => return Ok(()),
-        (Expect::Absent, Some(_)) => "the secret exists already",
-        (Expect::Version(_), Some(_)) => "the secret was changed since it was read",
-        (Expect::Version(_), None) => "the secret was deleted since it was read",
-    };
-    Err(Error::new(ErrorKind::Conflict, message).with_help("read it again, then decide"))
 }

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use super::plain_file::blocking;
+use super::files::blocking::blocking;
 use super::{Backend, Connect};
 use crate::error::{Error, ErrorKind, Result};
 use crate::provider::SecretProvider;

@@ -9,13 +9,19 @@ use crate::rails::Rail;
 #[cfg(feature = "vault")]
 mod answer;
 #[cfg(feature = "vault")]
+mod kv;
+#[cfg(feature = "vault")]
 mod login;
+#[cfg(feature = "vault")]
+mod provider;
 #[cfg(feature = "vault")]
 mod raw;
 #[cfg(feature = "vault")]
 mod session;
 #[cfg(feature = "vault")]
 mod settings;
+#[cfg(feature = "vault")]
+mod store;
 #[cfg(feature = "vault")]
 mod tls;
 #[cfg(feature = "vault")]
@@ -25,6 +31,7 @@ mod variables;
 pub(super) const BACKEND: Backend = Backend::new("vault", "HashiCorp Vault / OpenBao", open)
     .with_url_keys(URL_KEYS)
     .with_credentials(&["VAULT_TOKEN", "BAO_TOKEN"])
+    .remote()
     .with_detect(detect);
 
 /// The keys that the query of an address may have.
@@ -61,11 +68,9 @@ fn open(connect: super::Connect) -> super::Opening {
         let transport = std::sync::Arc::new(transport::Transport::new(connect, settings)?);
         let session =
             std::sync::Arc::new(session::Session::new(std::sync::Arc::clone(&transport))?);
-        drop(session);
-        Err(Error::new(
-            ErrorKind::Unsupported,
-            "the provider comes with the next step",
-        ))
+        let settings = transport.settings().clone();
+        let provider = provider::Provider::new(session, settings);
+        Ok(std::sync::Arc::new(provider) as std::sync::Arc<dyn crate::provider::SecretProvider>)
     })
 }
 

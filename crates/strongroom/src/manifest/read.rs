@@ -75,7 +75,7 @@ pub(super) fn read(
     Ok(manifest)
 }
 
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     document: &'a Document,
     overrides: &'a Overrides,
     figment: &'a Figment,
@@ -106,6 +106,7 @@ impl Reader<'_> {
         let policy = self.dict(dict, &["policy"])?;
         let min_length = self.number(&policy, &["policy", "min_length"])?;
         let rotate_after = self.duration(&policy, &["policy", "rotate_after"])?;
+        manifest.layers = self.layers(dict)?;
         let secrets = self.dict(dict, &["secrets"])?;
         for (name, value) in &secrets {
             let mut declared = self.secret(name, value)?;
@@ -197,7 +198,7 @@ impl Reader<'_> {
     }
 
     /// Reads a table; one that is not there is empty.
-    fn dict(&self, dict: &Dict, path: &[&str]) -> Result<Dict> {
+    pub(super) fn dict(&self, dict: &Dict, path: &[&str]) -> Result<Dict> {
         match path.last().and_then(|key| dict.get(*key)) {
             None => Ok(Dict::new()),
             Some(Value::Dict(_, inner)) => Ok(inner.clone()),
@@ -214,11 +215,7 @@ impl Reader<'_> {
 
     fn number(&mut self, dict: &Dict, path: &[&str]) -> Result<Option<usize>> {
         self.scalar(dict, path, "must be a whole number, 0 or more", |value| {
-            let number: usize = match value {
-                Value::Num(_, number) => usize::try_from(number.to_i128()?).ok()?,
-                Value::String(_, text) => text.parse().ok()?,
-                _ => return None,
-            };
+            let number = number_of(value)?;
             Some((number, number.to_string()))
         })
     }
@@ -239,10 +236,7 @@ impl Reader<'_> {
             dict,
             path,
             "must be a length of time, such as \"90days\" or \"12h\"",
-            |value| {
-                let text = value.as_str()?;
-                Some((humantime::parse_duration(text).ok()?, text.to_owned()))
-            },
+            duration_of,
         )
     }
 
@@ -297,7 +291,7 @@ impl Reader<'_> {
         Ok(items)
     }
 
-    fn scalar<T>(
+    pub(super) fn scalar<T>(
         &mut self,
         dict: &Dict,
         path: &[&str],
@@ -352,4 +346,18 @@ impl Reader<'_> {
         );
         Error::new(ErrorKind::Config, message)
     }
+}
+
+pub(super) fn number_of(value: &Value) -> Option<usize> {
+    match value {
+        Value::Num(_, number) => usize::try_from(number.to_i128()?).ok(),
+        Value::String(_, text) => text.parse().ok(),
+        _ => None,
+    }
+}
+
+/// A length of time, and how it was written.
+pub(super) fn duration_of(value: &Value) -> Option<(Duration, String)> {
+    let text = value.as_str()?;
+    Some((humantime::parse_duration(text).ok()?, text.to_owned()))
 }

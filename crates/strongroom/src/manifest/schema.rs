@@ -12,10 +12,14 @@ const TOP: &[&str] = &[
     "allow_providers",
     "providers",
     "policy",
+    "retry",
+    "limit",
     "secrets",
 ];
 const DEPLOYMENTS: &[&str] = &["default", "development", "test", "staging", "production"];
 const POLICY: &[&str] = &["min_length", "rotate_after"];
+const RETRY: &[&str] = &["attempts", "deadline"];
+const LIMIT: &[&str] = &["concurrency", "per_second"];
 const SECRET: &[&str] = &[
     "kind",
     "description",
@@ -69,10 +73,12 @@ pub(super) fn check_profile(
     let mut top = TOP.to_vec();
     top.extend(Rail::ALL.iter().map(|rail| rail.override_key()));
     check_level(dict, &top, path, place)?;
-    if let Some(Value::Dict(_, policy)) = dict.get("policy") {
-        path.push("policy".to_owned());
-        check_level(policy, POLICY, path, place)?;
-        path.pop();
+    for (section, keys) in [("policy", POLICY), ("retry", RETRY), ("limit", LIMIT)] {
+        if let Some(Value::Dict(_, dict)) = dict.get(section) {
+            path.push(section.to_owned());
+            check_level(dict, keys, path, place)?;
+            path.pop();
+        }
     }
     let Some(Value::Dict(_, secrets)) = dict.get("secrets") else {
         return Ok(());

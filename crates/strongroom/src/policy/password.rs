@@ -4,7 +4,7 @@ use super::{Findings, passwords, predictable, rule};
 use crate::declared::Declared;
 
 /// The least number of characters, by NIST SP 800-63B-4 for a password that is the only factor.
-const LEAST: usize = 15;
+pub(crate) const LEAST: usize = 15;
 
 /// How many characters must be left when every pattern is counted for what describes it.
 const UNPREDICTABLE: usize = 10;

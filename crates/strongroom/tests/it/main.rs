@@ -12,9 +12,12 @@
 mod canary;
 mod conformance;
 mod detection;
+mod layers;
 mod manifest;
 mod proxy;
 mod sealed_file;
 mod sealed_vectors;
 mod secrets;
 mod servers;
+#[cfg(feature = "vault")]
+mod vault;

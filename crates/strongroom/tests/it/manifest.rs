@@ -104,6 +104,16 @@ fn what_is_wrong_is_named_with_its_place_and_its_cure() {
             "`min_length`",
         ),
         (
+            "[production.retry]\nattemps = 1",
+            "manifest:2: unknown key `attemps` in `retry`",
+            "`attempts`",
+        ),
+        (
+            "[default.limit]\nrate = 1",
+            "manifest:2: unknown key `rate` in `limit`",
+            "concurrency, per_second",
+        ),
+        (
             "[default.secrets.a]\nkidn = \"token\"",
             "unknown key `kidn` in `secrets.a`",
             "`kind`",
@@ -169,6 +179,38 @@ fn what_is_wrong_is_named_with_its_place_and_its_cure() {
             "",
         ),
         (
+            "[default.retry]\nattempts = 0",
+            "manifest:2 [default]: `retry.attempts` must be a whole number from 1 to 10",
+            "",
+        ),
+        (
+            "[default.retry]\nattempts = 11",
+            "must be a whole number from 1 to 10",
+            "",
+        ),
+        (
+            "[default.retry]\ndeadline = 15",
+            "`retry.deadline` must be a length of time from 1s to 10m, such as \"15s\"",
+            "",
+        ),
+        ("[default.retry]\ndeadline = \"0s\"", "from 1s to 10m", ""),
+        ("[default.retry]\ndeadline = \"1day\"", "from 1s to 10m", ""),
+        (
+            "[default]\nretry = \"canary\"",
+            "`retry` must be a table",
+            "",
+        ),
+        (
+            "[default.limit]\nconcurrency = 5000",
+            "`limit.concurrency` must be a whole number from 1 to 1024",
+            "",
+        ),
+        (
+            "[default.limit]\nper_second = \"canary\"",
+            "`limit.per_second` must be a whole number from 1 to 10000",
+            "",
+        ),
+        (
             "[default.secrets.a]\nkind = \"token\"\nrequired = \"canary\"",
             "must be true or false",
             "",
@@ -217,6 +259,38 @@ fn what_is_wrong_is_named_with_its_place_and_its_cure() {
 }
 
 #[test]
+fn what_the_layers_are_told_is_shown_with_its_origin() {
+    let manifest =
+        "[default.retry]\nattempts = 6\ndeadline = \"30s\"\n[default.limit]\nper_second = 10";
+    let vars = [
+        ("STRONGROOM_CFG_RETRY__ATTEMPTS", "2"),
+        ("STRONGROOM_CFG_LIMIT__CONCURRENCY", "8"),
+    ];
+    let detection = explain(manifest, &vars).unwrap();
+    for (key, value, origin) in [
+        ("retry.attempts", "2", "STRONGROOM_CFG_RETRY__ATTEMPTS"),
+        (
+            "retry.deadline",
+            "30s",
+            "the compiled-in manifest:3 [default]",
+        ),
+        (
+            "limit.concurrency",
+            "8",
+            "STRONGROOM_CFG_LIMIT__CONCURRENCY",
+        ),
+        (
+            "limit.per_second",
+            "10",
+            "the compiled-in manifest:5 [default]",
+        ),
+    ] {
+        let expected = (value.to_owned(), origin.to_owned());
+        assert_eq!(setting(&detection, key), expected);
+    }
+}
+
+#[test]
 fn a_wrong_override_names_its_variable() {
     for (name, value, message) in [
         (
@@ -228,6 +302,16 @@ fn a_wrong_override_names_its_variable() {
             "STRONGROOM_CFG_POLICY__MIN_LENGTH",
             "canary",
             "STRONGROOM_CFG_POLICY__MIN_LENGTH: `policy.min_length` must be",
+        ),
+        (
+            "STRONGROOM_CFG_RETRY__DEADLINE",
+            "canary",
+            "STRONGROOM_CFG_RETRY__DEADLINE: `retry.deadline` must be",
+        ),
+        (
+            "STRONGROOM_CFG_LIMIT__RATE",
+            "1",
+            "STRONGROOM_CFG_LIMIT__RATE: unknown key",
         ),
     ] {
         let error = explain("[default]", &[(name, value)]).unwrap_err();

@@ -48,13 +48,16 @@ impl Place {
         )
     }
 
-    /// Creates the file's directory, of which git sees sealed files only.
-    pub(super) fn create_directory(&self) -> Result<()> {
+    /// Creates the file's directory, of which git sees sealed files only. Returns the file that says
+    /// so, unless it was there.
+    pub(super) fn create_directory(&self) -> Result<Option<PathBuf>> {
         let file = self.sealed_file();
         create_private_dirs(&file)?;
-        match create(&file.with_file_name(".gitignore"), IGNORED, 0o644) {
-            Err(error) if error.kind() != ErrorKind::Conflict => Err(error),
-            _ => Ok(()),
+        let ignoring = file.with_file_name(".gitignore");
+        match create(&ignoring, IGNORED, 0o644) {
+            Ok(()) => Ok(Some(ignoring)),
+            Err(error) if error.kind() == ErrorKind::Conflict => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
@@ -130,11 +133,11 @@ pub(super) fn no_config_dir() -> Error {
 }
 
 /// Asks where the recovery key goes. Without a terminal there is none.
-pub(super) fn ask_for_recovery() -> Result<Option<PathBuf>> {
+pub(super) fn ask_for_recovery(env: &Env) -> Result<Option<PathBuf>> {
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return Ok(None);
     }
-    let asked = || -> io::Result<String> {
+    let asked = || -> io::Result<Option<String>> {
         let mut err = io::stderr().lock();
         writeln!(
             err,
@@ -146,12 +149,23 @@ pub(super) fn ask_for_recovery() -> Result<Option<PathBuf>> {
         )?;
         err.flush()?;
         let mut line = String::new();
-        io::stdin().read_line(&mut line)?;
-        Ok(line)
+        let read = io::stdin().read_line(&mut line)?;
+        Ok((read > 0).then_some(line))
     };
     let line = asked().map_err(|error| {
         Error::new(ErrorKind::Config, "can't ask on this terminal").with_source(error)
     })?;
+    let Some(line) = line else {
+        let message = "the input ended at the question of the recovery key";
+        return Err(Error::new(ErrorKind::Config, message).with_help(
+            "nothing was written; press Enter for none, or give --recovery FILE or --no-recovery",
+        ));
+    };
     let path = line.trim();
-    Ok((!path.is_empty()).then(|| PathBuf::from(path)))
+    let path = match (path.strip_prefix("~/"), env.var("HOME")?) {
+        // No shell has read this line.
+        (Some(rest), Some(home)) => Path::new(home).join(rest),
+        _ => PathBuf::from(path),
+    };
+    Ok((!path.as_os_str().is_empty()).then_some(path))
 }

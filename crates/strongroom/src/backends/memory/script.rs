@@ -34,7 +34,7 @@ pub enum Operation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Fault {
-    /// It fails, and nothing happened.
+    /// It fails, and nothing happened: the error [says so](crate::Error::had_no_effect).
     Fail(ErrorKind),
     /// It happens, and its answer is lost on the way: the caller sees this failure.
     LoseAnswer(ErrorKind),

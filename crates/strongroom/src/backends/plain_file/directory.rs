@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::claims::Claims;
-use super::fail_all;
+use crate::backends::files::batch::fail_all;
 use crate::backends::files::failure::failure;
 use crate::backends::files::guard::{Guard, the_directory};
 use crate::backends::files::{is_kubernetes_volume, read};

@@ -7,7 +7,8 @@ use cap_std::fs::Dir;
 
 use super::claims::Claims;
 use super::spelling;
-use super::{absent, fail_all, stages};
+use super::{absent, stages};
+use crate::backends::files::batch::fail_all;
 use crate::backends::files::failure::gone;
 use crate::backends::files::guard::{Guard, the_directory};
 use crate::backends::files::read::{self, Opened};
@@ -19,16 +20,12 @@ use crate::secret::{Provenance, Secret};
 
 mod change;
 mod content;
-mod fault;
 mod format;
-pub(in crate::backends) mod json;
 mod toml;
 #[cfg(feature = "yaml")]
 mod yaml;
 
 use content::Content;
-pub(in crate::backends) use fault::Fault;
-pub(super) use fault::line;
 pub(super) use format::Format;
 
 /// The most bytes a document may have.

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-use super::document::{Fault, line};
+use crate::backends::files::fault::{Fault, line};
 
 mod parser;
 mod quoting;

@@ -165,7 +165,16 @@ impl SlotKey {
             None => Ok(()),
             Some(finding) => {
                 let message = format!("the {what} is too weak for a slot: {}", finding.message);
-                Err(Error::new(ErrorKind::Policy, message).with_help(finding.help.clone()))
+                Err(Error::new(ErrorKind::Policy, message).with_help(match &self.form {
+                    Form::Raw(_) => "draw it at random: `strongroom key add LABEL --key-file FILE` \
+                                     writes one to a file that is not there yet"
+                        .to_owned(),
+                    Form::Passphrase(_) => format!(
+                        "take six or more words that a generator or dice chose, {} characters at \
+                         least; not a sentence that was ever printed",
+                        policy::LEAST_PASSWORD
+                    ),
+                }))
             }
         }
     }

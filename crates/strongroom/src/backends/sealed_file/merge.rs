@@ -9,6 +9,8 @@ use super::key::SlotKey;
 use super::slots::{MAX_SLOTS, Slot};
 use super::unlocked::{Unlocked, next_epoch};
 use crate::error::{Error, ErrorKind, Result};
+use crate::name::SecretName;
+use crate::report::Finding;
 
 /// What two copies of a sealed file merge to.
 #[derive(Debug, Clone)]
@@ -17,8 +19,8 @@ pub struct Merged {
     /// A whole sealed file. Where there is a conflict it holds what our side had, or the value that
     /// one side changed and the other deleted.
     pub file: Vec<u8>,
-    /// What a person must decide, one sentence each. Empty where everything merged.
-    pub conflicts: Vec<String>,
+    /// What a person must decide: the secrets and slots in conflict. Empty where everything merged.
+    pub conflicts: Vec<Finding>,
 }
 
 /// Merges two copies of a sealed file that come from a common base, by name. `base` is empty where
@@ -66,7 +68,7 @@ type Lines<'a> = (&'a str, Option<&'a str>);
 
 impl Sides {
     /// Chooses the data key of the result, and the slots that wrap it.
-    fn slots(&self, key: &SlotKey, conflicts: &mut Vec<String>) -> Result<(DataKey, Vec<Slot>)> {
+    fn slots(&self, key: &SlotKey, conflicts: &mut Vec<Finding>) -> Result<(DataKey, Vec<Slot>)> {
         let staying = self.staying();
         let all_stay = |side: &Unlocked| {
             let mut slots = side.document.slots.iter();
@@ -115,11 +117,13 @@ impl Sides {
             if slot.open(file, key)?.is_some() {
                 slots.push(slot.wrap_again(file, &data.key, key)?);
             } else if main.is_some() {
-                conflicts.push(format!(
-                    "the slot `{}` was added on one side and the data key changed on the other: \
-                     add the slot again",
-                    slot.label
-                ));
+                let label = &slot.label;
+                let message = format!(
+                    "the slot `{label}` was added on one side, and the data key changed on the other"
+                );
+                let help = format!("add it again: `strongroom key add {label}`");
+                let finding = Finding::violation(None, "slot-added", message, help);
+                conflicts.push(finding);
             } else {
                 return Err(both_rotated(&slot));
             }
@@ -151,7 +155,7 @@ impl Sides {
             .collect()
     }
 
-    fn entries(&self, data: &DataKey, conflicts: &mut Vec<String>) -> Result<String> {
+    fn entries(&self, data: &DataKey, conflicts: &mut Vec<Finding>) -> Result<String> {
         let names = self.ours.document.names();
         let names: BTreeSet<&str> = names.chain(self.theirs.document.names()).collect();
         let mut entries = String::new();
@@ -165,7 +169,7 @@ impl Sides {
             } else if is == was {
                 theirs.map(|lines| (&self.theirs, lines))
             } else {
-                conflicts.push(format!("both sides changed `{name}`: set it again"));
+                conflicts.push(changed_by_both(&SecretName::parse(name)?));
                 let kept = ours.map(|lines| (&self.ours, lines));
                 kept.or_else(|| theirs.map(|lines| (&self.theirs, lines)))
             };
@@ -198,6 +202,12 @@ fn state(lines: Option<Lines<'_>>) -> Option<(String, String)> {
 fn same_key(a: &DataKey, b: &DataKey) -> bool {
     use ctutils::CtEq as _;
     a.key.ct_eq(&*b.key).to_bool()
+}
+
+fn changed_by_both(name: &SecretName) -> Finding {
+    let help = format!("decide which value holds: `strongroom set {name}` writes it");
+    let message = "both sides changed it";
+    Finding::violation(Some(name), "changed-by-both", message, help)
 }
 
 fn both_rotated(slot: &Slot) -> Error {

@@ -10,8 +10,11 @@ use zeroize::Zeroizing;
 
 use super::store::SealedFile;
 use super::unlocked::Unlocked;
-use crate::backends::plain_file::document::json;
-use crate::backends::plain_file::{blocking, check_expected, repeat};
+use crate::backends::files::batch::repeat;
+use crate::backends::files::blocking::blocking;
+use crate::backends::files::expected::check_expected;
+use crate::backends::files::fault::Fault;
+use crate::backends::files::json;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::SecretName;
 use crate::provider::{
@@ -260,7 +263,7 @@ impl<'a> Place<'a> {
         })
     }
 
-    fn fault(&self, fault: crate::backends::plain_file::document::Fault) -> Error {
+    fn fault(&self, fault: Fault) -> Error {
         fault.in_file(Path::new(&format!("the entry `{}`", self.entry)))
     }
 }

@@ -29,8 +29,9 @@ impl SlotKey {
     /// variable says, else the user's own key file of that id.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] if there is none, [`ErrorKind::Malformed`] if it is not a key, and
-    /// [`ErrorKind::Policy`] if a guard rail refuses its file.
+    /// [`ErrorKind::Auth`] if there is none or its file can't be read, [`ErrorKind::Config`] if
+    /// several are given, [`ErrorKind::Malformed`] if it is not a key, and [`ErrorKind::Policy`] if a
+    /// guard rail refuses its file.
     pub fn find(connect: &Connect, file: FileId) -> Result<Self> {
         find(connect, || Ok(file))
     }
@@ -62,8 +63,11 @@ pub(super) fn find(connect: &Connect, id: impl FnOnce() -> Result<FileId>) -> Re
         None => {
             let id = id()?;
             let Some(path) = default_path(&connect.env, id) else {
-                let message = "no key was given, and without a home directory there is no default";
-                return Err(Error::new(ErrorKind::Config, message).with_help(GIVE_ONE));
+                let message = format!(
+                    "there is no key for sealed file {id}: none is given, and without a home \
+                     directory there is no default"
+                );
+                return Err(Error::new(ErrorKind::Auth, message).with_help(GIVE_ONE));
             };
             from_key_file(connect, &path, |path| no_default(path, id))
         }
@@ -137,7 +141,8 @@ fn read_file(
     }
     // A key may be linked to from anywhere, as platforms do it.
     let shown = path.display();
-    let Some((real, mut opened)) = read::open_path(path, &shown)? else {
+    let opened = read::open_path(path, &shown).map_err(|error| unreadable(path, error))?;
+    let Some((real, mut opened)) = opened else {
         return Err(missing(path));
     };
     let dir = real.parent().unwrap_or(&real);
@@ -179,8 +184,19 @@ fn without_newline(text: &[u8]) -> Secret {
 
 fn missing(path: &Path) -> Error {
     let message = format!("the key's file {} does not exist", path.display());
-    Error::new(ErrorKind::Config, message)
+    Error::new(ErrorKind::Auth, message)
         .with_help("correct its path; a lost key can't be recovered, another slot still opens")
+}
+
+/// A key that may not be read is a credential that is missing; no access to a secret was denied.
+fn unreadable(path: &Path, error: Error) -> Error {
+    if error.kind() != ErrorKind::Denied {
+        return error;
+    }
+    let message = format!("the key's file {} can't be read", path.display());
+    let located = Error::new(ErrorKind::Auth, message);
+    let located = located.with_help(error.help().unwrap_or_default());
+    located.with_source(error)
 }
 
 fn no_default(path: &Path, id: FileId) -> Error {
@@ -188,7 +204,7 @@ fn no_default(path: &Path, id: FileId) -> Error {
         "there is no key for sealed file {id}: {} does not exist",
         path.display()
     );
-    Error::new(ErrorKind::Config, message).with_help(format!(
+    Error::new(ErrorKind::Auth, message).with_help(format!(
         "put the key there, or {GIVE_ONE}; a recovery slot opens it too"
     ))
 }
@@ -198,5 +214,22 @@ fn in_file(path: &Path, error: &Error) -> Error {
     match error.help() {
         Some(help) => located.with_help(help),
         None => located,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_may_not_be_read_is_a_credential_that_is_missing() {
+        let (path, refused) = (Path::new("/keys/a.key"), rustix::io::Errno::ACCESS);
+        let error = failure::failure("open", &path.display(), refused.into());
+        let error = unreadable(path, error);
+        assert_eq!(error.kind(), ErrorKind::Auth);
+        assert!(error.to_string().contains("/keys/a.key"), "{error}");
+        assert!(error.help().is_some_and(|help| help.contains("permission")));
+        let other = Error::new(ErrorKind::Transient, "a disk that fails");
+        assert_eq!(unreadable(path, other).kind(), ErrorKind::Transient);
     }
 }

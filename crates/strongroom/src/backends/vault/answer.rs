@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{HeaderMap, header};
 use zeroize::Zeroizing;
 
-use crate::backends::plain_file::document::json::Tree;
+use crate::backends::files::json::Tree;
 use crate::error::{Error, ErrorKind, Result};
 
 /// One answer, of any status.
@@ -82,9 +82,12 @@ impl Answer {
         let transient = |what: &str| {
             let error = Error::new(ErrorKind::Transient, format!("{shown}: {what}"));
             match self.retry_after {
-                Some(_) | None => error,
+                Some(wait) => error.with_retry_after(wait),
+                None => error,
             }
         };
+        // Answers by which Vault says that it did not begin.
+        let refused = |what: &str| transient(what).with_no_effect();
         match status {
             300..=399 => {
                 let to = self.location.as_deref().and_then(host_of);
@@ -96,12 +99,12 @@ impl Answer {
                 Error::new(ErrorKind::Config, message)
                     .with_help("give the address of the active node, or of a load balancer")
             }
-            412 => transient("this node has not seen the latest write yet (412)"),
-            429 => transient("the quota for requests is used up (429)"),
-            472 => transient("this node is a disaster recovery secondary (472)"),
-            473 => transient("this node is a standby that serves no such request (473)"),
-            501 => transient("the server is not initialised (501)"),
-            503 if self.is_vaults() => transient("the server is sealed or in maintenance (503)"),
+            412 => refused("this node has not seen the latest write yet (412)"),
+            429 => refused("the quota for requests is used up (429)"),
+            472 => refused("this node is a disaster recovery secondary (472)"),
+            473 => refused("this node is a standby that serves no such request (473)"),
+            501 => refused("the server is not initialised (501)"),
+            503 if self.is_vaults() => refused("the server is sealed or in maintenance (503)"),
             500..=599 => transient(&format!("the server failed (status {status})")),
             _ if !self.is_vaults() => self.foreign(),
             403 if !self.is_denial() => self.foreign(),

@@ -11,7 +11,7 @@ use super::raw::{Raw, object};
 use super::settings::{self, wrong};
 use super::transport::{Transport, token_header};
 use crate::backends::Connect;
-use crate::backends::plain_file::document::json::Tree;
+use crate::backends::files::json::Tree;
 use crate::error::{Error, ErrorKind, Result};
 use crate::manifest::suggest;
 use crate::secret::Secret;
@@ -168,11 +168,6 @@ impl Login {
                 )
             }
         }
-    }
-
-    /// Reports whether logging in makes a new token.
-    pub(super) fn makes_tokens(&self) -> bool {
-        !matches!(self.method, Method::Token(_))
     }
 
     /// Reads the credential and logs in with it.

@@ -7,7 +7,7 @@ use rustify::enums::{RequestMethod, RequestType, ResponseType};
 use rustify::errors::ClientError;
 use zeroize::Zeroizing;
 
-use crate::backends::plain_file::document::json;
+use crate::backends::files::json;
 
 /// One request: how, where to, and a body that is wiped.
 pub(super) struct Raw {

@@ -13,6 +13,7 @@ use super::answer::Answer;
 use super::login::{Login, TokenState, look_up};
 use super::transport::Transport;
 use crate::error::{Error, ErrorKind, Result};
+use crate::provider::ProviderHealth;
 
 mod flight;
 mod keeper;
@@ -108,6 +109,27 @@ impl Session {
         }
     }
 
+    /// Reports whether we are logged in, and whether that will last.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call).
+    pub(super) async fn health(&self) -> Result<ProviderHealth> {
+        let health = ProviderHealth::ready();
+        let health = match self.lookup().await {
+            Ok(_) => health,
+            // Who may not look itself up is logged in all the same.
+            Err(error) if error.kind() == ErrorKind::Denied => health.with_reason(
+                "our tokens may not look themselves up, so that one that expired is told from a \
+                 denial only by a new login: allow `auth/token/lookup-self`",
+            ),
+            Err(error) => return Err(error),
+        };
+        Ok(match &self.0.lock().held_back {
+            Some(held) => health.with_reason(format!("the last login failed: {}", held.message())),
+            None => health,
+        })
+    }
+
     /// A number that changes with every login: leases of an earlier token are gone.
     pub(super) fn generation(&self) -> u64 {
         self.0.lock().generation
@@ -195,7 +217,9 @@ impl Inner {
         if blind && !denied.is_over() && denied.age() < FRESH {
             return Ok(None);
         }
-        let known = look_up(&self.transport, &denied.header).await?;
+        // Whatever comes of this, the denied request changed nothing.
+        let known = look_up(&self.transport, &denied.header).await;
+        let known = known.map_err(Error::with_no_effect)?;
         if known.is_some() {
             return Ok(None);
         }
@@ -204,7 +228,8 @@ impl Inner {
 
     /// Makes sure that a denial after a new login is one.
     async fn check_is_alive(&self, token: &Token) -> Result<()> {
-        let known = look_up(&self.transport, &token.header).await?;
+        let known = look_up(&self.transport, &token.header).await;
+        let known = known.map_err(Error::with_no_effect)?;
         match (known.is_some(), token.ours && !token.is_over()) {
             (true, _) => self.blind.store(false, Ordering::Relaxed),
             // We have just got it, so it can't be dead: it may not look itself up.

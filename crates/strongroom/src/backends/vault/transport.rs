@@ -283,6 +283,7 @@ fn failed(shown: &str, error: &reqwest::Error) -> Error {
         if found.is::<Unknown>() {
             let message = format!("{shown}: no address is known for its host");
             return Error::new(ErrorKind::Transient, message)
+                .with_no_effect()
                 .with_help("check the host's name, and this machine's DNS");
         }
         let io = found.downcast_ref::<std::io::Error>();
@@ -292,8 +293,14 @@ fn failed(shown: &str, error: &reqwest::Error) -> Error {
             continue;
         }
         if let Some(io) = io {
-            return Error::new(ErrorKind::Transient, format!("{shown}: {}", io.kind()))
+            let ended = Error::new(ErrorKind::Transient, format!("{shown}: {}", io.kind()))
                 .with_help("check that the server runs, and that this machine can reach it");
+            // Without a connection nothing was sent.
+            return if error.is_connect() {
+                ended.with_no_effect()
+            } else {
+                ended
+            };
         }
         cause = found.source();
     }
@@ -304,7 +311,11 @@ fn failed(shown: &str, error: &reqwest::Error) -> Error {
     } else {
         "the connection ended before the whole answer came"
     };
-    Error::new(ErrorKind::Transient, format!("{shown}: {what}"))
+    let ended = Error::new(ErrorKind::Transient, format!("{shown}: {what}"));
+    if error.is_connect() {
+        return ended.with_no_effect();
+    }
+    ended
 }
 
 fn tls_failed(shown: &str, error: &rustls::Error) -> Error {

@@ -8,11 +8,11 @@ use std::rc::Rc;
 use cap_std::fs::{Dir, MetadataExt as _};
 
 use super::super::document::MAX_DOCUMENT_BYTES;
-use super::super::document::json::Tree;
 use super::Directory;
 use crate::backends::files::GENERATION;
 use crate::backends::files::failure::{failure, is_absence};
 use crate::backends::files::guard::the_directory;
+use crate::backends::files::json::Tree;
 use crate::backends::files::read::{self, Opened};
 use crate::error::{Error, Result};
 use crate::name::SecretName;

@@ -5,14 +5,14 @@ use std::path::Path;
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _};
 use zeroize::Zeroizing;
 
-use super::super::check_expected;
 use super::super::document::MAX_DOCUMENT_BYTES;
-use super::super::document::json::{self, Tree};
 use super::super::spelling;
 use super::Directory;
 use super::batch::{Batch, io_failure, split};
 use super::lookup::{Content, Located, missing};
+use crate::backends::files::expected::check_expected;
 use crate::backends::files::failure::{failure, is_absence, lock_failure, too_large};
+use crate::backends::files::json::{self, Tree};
 use crate::backends::files::write::{self, Lock};
 use crate::backends::files::{is_kubernetes_volume, read, value};
 use crate::error::{Error, ErrorKind, Result};

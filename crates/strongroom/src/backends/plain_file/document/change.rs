@@ -5,9 +5,10 @@ use std::path::Path;
 use cap_std::fs::Dir;
 
 use super::super::dotenv::Dotenv;
-use super::super::{check_expected, spelling};
+use super::super::spelling;
 use super::content::Content;
 use super::{DocumentFile, Format, MAX_DOCUMENT_BYTES};
+use crate::backends::files::expected::check_expected;
 use crate::backends::files::failure::{failure, lock_failure, too_large};
 use crate::backends::files::read::{self, Opened};
 use crate::backends::files::{value, write};

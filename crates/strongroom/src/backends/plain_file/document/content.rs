@@ -3,10 +3,11 @@
 use zeroize::Zeroizing;
 
 use super::super::dotenv::Dotenv;
-use super::json::Tree;
 #[cfg(feature = "yaml")]
 use super::yaml;
-use super::{Fault, Format, toml};
+use super::{Format, toml};
+use crate::backends::files::fault::Fault;
+use crate::backends::files::json::Tree;
 
 /// A parsed document.
 pub(super) enum Content {

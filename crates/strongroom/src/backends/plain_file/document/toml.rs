@@ -4,8 +4,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use zeroize::Zeroizing;
 
-use super::Fault;
-use super::json::{MAX_DEPTH, Tree, encode};
+use crate::backends::files::fault::Fault;
+use crate::backends::files::json::{MAX_DEPTH, Tree, encode};
 
 pub(super) fn parse(text: &[u8]) -> Result<Tree, Fault> {
     let toml = std::str::from_utf8(text)

@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use serde_saphyr::granit_parser::{Event, Parser, ScalarStyle, Span, StrInput, Tag};
 use zeroize::Zeroizing;
 
-use super::Fault;
-use super::json::{MAX_DEPTH, Tree, encode};
+use crate::backends::files::fault::Fault;
+use crate::backends::files::json::{MAX_DEPTH, Tree, encode};
 
 pub(super) fn parse(text: &[u8]) -> Result<Tree, Fault> {
     let yaml = std::str::from_utf8(text)

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::super::document::Fault;
 use super::quoting::escaped;
+use crate::backends::files::fault::Fault;
 
 /// One variable, as ranges of the text.
 pub(super) struct Entry {

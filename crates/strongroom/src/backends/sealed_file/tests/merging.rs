@@ -90,7 +90,7 @@ fn the_same_name_is_a_conflict_that_keeps_ours() {
     b.theirs.put(&C, "theirs");
     let merged = b.merge().unwrap();
     assert_eq!(merged.conflicts.len(), 2);
-    assert!(merged.conflicts[0].contains(A.as_str()));
+    assert_eq!(merged.conflicts[0].name.as_ref(), Some(&A));
     let found = [&A, &B, &C].map(|name| value(&merged, &b.ours.key, name));
     let found = found.each_ref().map(|found| found.as_deref());
     assert_eq!(found, [Some("ours"), Some("theirs"), Some("theirs")]);
@@ -167,7 +167,7 @@ fn a_slot_added_beside_a_new_data_key_must_be_added_again() {
     b.theirs.put(&A, "theirs");
     let merged = b.merge().unwrap();
     assert_eq!(merged.conflicts.len(), 1);
-    assert!(merged.conflicts[0].contains("`new`"));
+    assert!(merged.conflicts[0].message.contains("`new`"));
     assert_eq!(value(&merged, &b.ours.key, &A).as_deref(), Some("theirs"));
     // Without a new data key it just merges.
     let b = branches(|_| {});

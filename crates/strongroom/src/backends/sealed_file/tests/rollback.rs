@@ -144,7 +144,7 @@ fn a_key_comes_from_one_place() {
     .unwrap();
 
     let error = open(bare, room.env()).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Config);
+    assert_eq!(error.kind(), ErrorKind::Auth);
     let default = format!("config/strongroom/keys/{}.key", room.file.id());
     assert!(error.to_string().contains(&default), "{error:?}");
     fs::create_dir_all(room.dir.path().join("config/strongroom/keys")).unwrap();
@@ -162,13 +162,39 @@ fn a_key_comes_from_one_place() {
                 .with_var("STRONGROOM_KEY", &key)
                 .with_var("STRONGROOM_KEY_FILE", "key"),
         ),
-        ("sealed:s.sealed?key_file=nowhere", room.env()),
         ("sealed:", room.env()),
         ("sealed://s.sealed", room.env()),
     ] {
         let error = open(address, env).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config, "{address}: {error:?}");
         assert!(error.help().is_some());
+    }
+    let homeless = room
+        .env()
+        .without_var("HOME")
+        .without_var("XDG_CONFIG_HOME");
+    for (address, env) in [
+        ("sealed:s.sealed?key_file=nowhere", room.env()),
+        ("sealed:s.sealed?key_file=key/nowhere", room.env()),
+        ("sealed:s.sealed?passphrase_file=nowhere", room.env()),
+        (bare, room.env().with_var("STRONGROOM_KEY_FILE", "nowhere")),
+        (
+            bare,
+            room.env().with_var("STRONGROOM_PASSPHRASE_FILE", "nowhere"),
+        ),
+        (bare, homeless),
+    ] {
+        let error = open(address, env).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Auth, "{address}: {error:?}");
+        assert!(error.help().is_some());
+    }
+    room.write_private("nonsense", b"canary");
+    fs::create_dir(room.dir.path().join("folder")).unwrap();
+    for path in ["nonsense", "folder"] {
+        let error = open(&format!("{bare}?key_file={path}"), room.env()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Malformed, "{path}: {error:?}");
+        assert!(error.to_string().contains(path), "{error}");
+        assert!(!format!("{error:?}").contains("canary"));
     }
     let error = open(bare, room.env().with_var("STRONGROOM_KEY", "canary")).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Malformed);

@@ -6,7 +6,7 @@ use http::HeaderValue;
 use vaultrs::api::token::requests::LookupTokenSelfRequest;
 
 use super::{number, text};
-use crate::backends::plain_file::document::json::Tree;
+use crate::backends::files::json::Tree;
 use crate::backends::vault::transport::Transport;
 use crate::error::{Error, ErrorKind, Result};
 

@@ -20,6 +20,7 @@ pub(super) struct Failure {
     kind: ErrorKind,
     message: String,
     help: Option<String>,
+    retry_after: Option<Duration>,
 }
 
 impl Failure {
@@ -28,11 +29,16 @@ impl Failure {
             kind: error.kind(),
             message: error.to_string(),
             help: error.help().map(str::to_owned),
+            retry_after: error.retry_after(),
         }
     }
 
+    /// Who waited for the login has sent nothing yet.
     fn error(self) -> Error {
-        let error = Error::new(self.kind, self.message);
+        let mut error = Error::new(self.kind, self.message).with_no_effect();
+        if let Some(wait) = self.retry_after {
+            error = error.with_retry_after(wait);
+        }
         match self.help {
             Some(help) => error.with_help(help),
             None => error,
@@ -46,6 +52,22 @@ pub(super) struct HeldBack {
     failures: u32,
     since: Moment,
     wait: Duration,
+}
+
+impl HeldBack {
+    pub(super) fn message(&self) -> &str {
+        &self.failure.message
+    }
+
+    /// The failure once more, while it is too early to try again.
+    fn failure(&self) -> Option<Failure> {
+        let left = self.wait.checked_sub(self.since.elapsed())?;
+        let retry_after = Some(left.max(self.failure.retry_after.unwrap_or_default()));
+        Some(Failure {
+            retry_after,
+            ..self.failure.clone()
+        })
+    }
 }
 
 impl Inner {
@@ -68,12 +90,11 @@ impl Inner {
             {
                 return Ok(Arc::clone(token));
             }
-            match (&state.flight, &state.held_back) {
+            let too_early = state.held_back.as_ref().and_then(HeldBack::failure);
+            match (&state.flight, too_early) {
                 (Some(flight), _) => flight.clone(),
-                (None, Some(held)) if held.since.elapsed() < held.wait => {
-                    return Err(held.failure.clone().error());
-                }
-                (None, _) => self.take_off(&mut state),
+                (None, Some(failure)) => return Err(failure.error()),
+                (None, None) => self.take_off(&mut state),
             }
         };
         let outcome = match flight.wait_for(Option::is_some).await {
@@ -133,17 +154,18 @@ impl Inner {
     }
 
     fn fail(&self, error: &Error) -> Failure {
-        let failure = Failure::of(error);
         let mut state = self.lock();
         state.flight = None;
         let failures = state.held_back.as_ref().map_or(0, |held| held.failures);
         let failures = failures.saturating_add(1);
-        state.held_back = Some(HeldBack {
-            failure: failure.clone(),
+        let held = HeldBack {
+            failure: Failure::of(error),
             failures,
             since: Moment::now(),
             wait: back_off(failures, chance()),
-        });
+        };
+        let failure = held.failure().unwrap_or_else(|| Failure::of(error));
+        state.held_back = Some(held);
         failure
     }
 

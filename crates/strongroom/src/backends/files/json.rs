@@ -9,11 +9,11 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-use super::Fault;
+use super::fault::{self, Fault};
 use crate::secret::Secret;
 
 /// How deep objects and arrays may be nested.
-pub(super) const MAX_DEPTH: usize = 32;
+pub(in crate::backends) const MAX_DEPTH: usize = 32;
 
 /// A checked document.
 pub(in crate::backends) struct Tree {
@@ -183,7 +183,7 @@ fn node(document: &[u8], text: &str, depth: usize) -> Result<Node, Fault> {
             let Members(members) = serde_json::from_str(text)
                 .map_err(|_| fault("a key in this object is not text"))?;
             let mut starts: HashMap<&str, usize> = HashMap::new();
-            let line = |start: usize| super::line(document.get(..start).unwrap_or_default());
+            let line = |start: usize| fault::line(document.get(..start).unwrap_or_default());
             let mut nodes = Vec::with_capacity(members.len());
             for (key, raw) in &members {
                 let node = node(document, raw.get(), depth.saturating_add(1))?;

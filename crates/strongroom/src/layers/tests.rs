@@ -1,0 +1,65 @@
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::time::Instant;
+
+use super::*;
+use crate::backends::{Fault, Memory, Operation};
+use crate::conformance::{self, Harness};
+use crate::error::{ErrorKind, Result};
+use crate::name::SecretName;
+use crate::secret::Secret;
+
+struct Wrapped;
+
+#[async_trait]
+impl Harness for Wrapped {
+    async fn open(&self, held: &[(SecretName, Secret)]) -> Result<Arc<dyn SecretProvider>> {
+        let memory = Memory::new();
+        conformance::fill(&memory, held).await?;
+        memory.latency(Duration::from_millis(2));
+        Ok(wrap(Arc::new(memory), &Settings::default()))
+    }
+
+    async fn write_document(
+        &self,
+        provider: &dyn SecretProvider,
+        path: &SecretName,
+        keys: &[(&str, &str)],
+    ) -> Result<()> {
+        let keys = keys
+            .iter()
+            .map(|(key, value)| (*key, serde_json::Value::from(*value)));
+        let document: serde_json::Value = keys.collect();
+        let document = Secret::from_text(document.to_string());
+        conformance::fill(provider, &[(path.clone(), document)]).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wrapped_provider_keeps_the_contract() {
+    let outcome = conformance::run(&Wrapped).await;
+    assert!(outcome.is_conforming(), "{outcome}");
+    let skipped: Vec<_> = outcome.skipped.iter().map(|(case, _)| *case).collect();
+    // As memory itself.
+    assert_eq!(
+        skipped,
+        ["a read-only backend refuses writes as Unsupported"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_attempt_passes_the_limit() {
+    let memory = Memory::new();
+    for _ in 0..3 {
+        memory.fail_next(Operation::List, Fault::Fail(ErrorKind::Transient));
+    }
+    let mut settings = Settings::default();
+    settings.limit.per_second = const { std::num::NonZeroU32::new(1).unwrap() };
+    let provider = wrap(Arc::new(memory.clone()), &settings);
+    let begun = Instant::now();
+    provider.list("").await.unwrap();
+    assert_eq!(memory.calls(Operation::List), 4);
+    // The pauses alone are 0.7 s at most.
+    assert_eq!(begun.elapsed().as_secs(), 3);
+}

@@ -1,0 +1,70 @@
+//! The sections `retry` and `limit`: what the layers around remote providers are told.
+
+use std::num::NonZeroU32;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use figment::value::Dict;
+use humantime::format_duration;
+
+use super::read::{Reader, duration_of, number_of};
+use crate::error::Result;
+use crate::layers::{self, limit, retry};
+
+const ATTEMPTS: RangeInclusive<u32> = 1..=10;
+const DEADLINE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(600);
+const CONCURRENCY: RangeInclusive<u32> = 1..=1024;
+const PER_SECOND: RangeInclusive<u32> = 1..=10_000;
+
+impl Reader<'_> {
+    pub(super) fn layers(&mut self, dict: &Dict) -> Result<layers::Settings> {
+        let section = self.dict(dict, &["retry"])?;
+        let mut retry = retry::Settings::default();
+        if let Some(attempts) = self.count(&section, &["retry", "attempts"], ATTEMPTS)? {
+            retry.attempts = attempts;
+        }
+        if let Some(deadline) = self.time(&section, &["retry", "deadline"], DEADLINE)? {
+            retry.deadline = deadline;
+        }
+        let section = self.dict(dict, &["limit"])?;
+        let mut limit = limit::Settings::default();
+        if let Some(most) = self.count(&section, &["limit", "concurrency"], CONCURRENCY)? {
+            limit.concurrency = most;
+        }
+        if let Some(rate) = self.count(&section, &["limit", "per_second"], PER_SECOND)? {
+            limit.per_second = rate;
+        }
+        Ok(layers::Settings { retry, limit })
+    }
+
+    fn count(
+        &mut self,
+        dict: &Dict,
+        path: &[&str],
+        bounds: RangeInclusive<u32>,
+    ) -> Result<Option<NonZeroU32>> {
+        let (least, most) = (bounds.start(), bounds.end());
+        let problem = format!("must be a whole number from {least} to {most}");
+        self.scalar(dict, path, &problem, |value| {
+            let number = u32::try_from(number_of(value)?).ok()?;
+            let count = NonZeroU32::new(number).filter(|_| bounds.contains(&number))?;
+            Some((count, count.to_string()))
+        })
+    }
+
+    fn time(
+        &mut self,
+        dict: &Dict,
+        path: &[&str],
+        bounds: RangeInclusive<Duration>,
+    ) -> Result<Option<Duration>> {
+        let (least, most) = (
+            format_duration(*bounds.start()),
+            format_duration(*bounds.end()),
+        );
+        let problem = format!("must be a length of time from {least} to {most}, such as \"15s\"");
+        self.scalar(dict, path, &problem, |value| {
+            duration_of(value).filter(|(time, _)| bounds.contains(time))
+        })
+    }
+}

@@ -1,0 +1,18 @@
+//! Vault's backend against a real OpenBao. `cargo xtask test` starts it.
+
+mod admin;
+mod conformance;
+mod kv;
+
+use std::sync::Arc;
+
+use strongroom::{Connect, Deployment, Env, GuardRails, Result, SecretProvider, SecretsFactory};
+
+/// Opens an address as the factory would, without layers.
+async fn open(address: &str, env: Env) -> Result<Arc<dyn SecretProvider>> {
+    let url: strongroom::ProviderUrl = address.parse()?;
+    let mut rows = SecretsFactory::backends().iter();
+    let row = rows.find(|row| row.scheme() == url.base_scheme()).unwrap();
+    let rails = GuardRails::new(Deployment::Development, []);
+    row.open(Connect::new(url, env, rails)).await
+}
