@@ -186,6 +186,7 @@ pub struct Connect {
     pub declared: Arc<[Declared]>,
     /// The directory that relative paths of the address start from.
     pub base_dir: PathBuf,
+    pub(crate) trusted: bool,
 }
 
 impl Connect {
@@ -198,7 +199,15 @@ impl Connect {
             rails,
             declared: Arc::new([]),
             base_dir,
+            trusted: true,
         }
+    }
+
+    /// Reports whether somebody vouches for the address. An address is not trusted if it stands in a
+    /// manifest that a tool found by searching, as in a fresh checkout of somebody else's: a backend
+    /// must not send it credentials of the environment.
+    pub fn is_trusted(&self) -> bool {
+        self.trusted
     }
 
     /// Sets the declared secrets.
