@@ -196,8 +196,14 @@ mod tests {
         let error = Error::new(ErrorKind::Auth, "the login failed").with_help("log in");
         let check = Check::error("auth", &error.with_source(cause));
         assert_eq!(check.detail, "the login failed: nobody answers");
-        assert_eq!((check.kind, &*check.help), (Some(ErrorKind::Auth), "log in"));
+        assert_eq!(
+            (check.kind, &*check.help),
+            (Some(ErrorKind::Auth), "log in")
+        );
         let json = serde_json::to_value(&check).unwrap();
-        assert_eq!((&json["outcome"], &json["kind"]), (&"failed".into(), &"auth".into()));
+        assert_eq!(
+            (&json["outcome"], &json["kind"]),
+            (&"failed".into(), &"auth".into())
+        );
     }
 }

@@ -68,7 +68,12 @@ impl SecretsBuilder {
                 });
             }
         }
-        let findings = plan.detection.warnings.iter().cloned().chain(plan.rails.said());
+        let findings = plan
+            .detection
+            .warnings
+            .iter()
+            .cloned()
+            .chain(plan.rails.said());
         configuration.extend(findings.map(|finding| {
             let detail = match &finding.name {
                 Some(name) => format!("{name}: {}", finding.message),
@@ -165,9 +170,8 @@ fn deployment(detection: &Detection) -> Check {
     let choice = &detection.deployment;
     let detail = format!("{} ({})", choice.deployment, choice.because);
     match choice.deployment {
-        crate::env::Deployment::Undeclared => Check::warning("deployment", detail).with_help(
-            "production's guard rails hold; declare the deployment in STRONGROOM_ENV",
-        ),
+        crate::env::Deployment::Undeclared => Check::warning("deployment", detail)
+            .with_help("production's guard rails hold; declare the deployment in STRONGROOM_ENV"),
         _ => Check::ok("deployment", detail),
     }
 }
