@@ -10,6 +10,7 @@
 
 mod canary;
 mod codes;
+mod doctor;
 mod environment;
 mod files;
 #[cfg(unix)]
@@ -23,6 +24,7 @@ mod readme;
 mod sealed;
 #[cfg(unix)]
 mod terminal;
+mod vault;
 mod write;
 
 /// Every command's help, results and failures, as files under `tests/cmd`.
