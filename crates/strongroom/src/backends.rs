@@ -56,6 +56,7 @@ pub struct Backend {
     url_keys: &'static [&'static str],
     credentials: &'static [&'static str],
     remote: bool,
+    leases: bool,
     detect: fn(&Env, Deployment) -> Result<Vec<Probe>>,
     open: fn(Connect) -> Opening,
 }
@@ -73,6 +74,7 @@ impl Backend {
             url_keys: &[],
             credentials: &[],
             remote: false,
+            leases: false,
             detect: |_, _| Ok(Vec::new()),
             open,
         }
@@ -147,6 +149,20 @@ impl Backend {
         self.credentials
     }
 
+    /// Says that it can make secrets and lend them: it looks for
+    /// [`DeclaredSource::lease`](crate::DeclaredSource::lease) in what is declared. Any other backend
+    /// is not opened for such a secret.
+    #[must_use]
+    pub const fn with_leases(mut self) -> Self {
+        self.leases = true;
+        self
+    }
+
+    /// Reports whether it can make secrets and lend them.
+    pub const fn has_leases(&self) -> bool {
+        self.leases
+    }
+
     /// Reports whether it is reached over a network, so that its calls are repeated and limited.
     pub const fn is_remote(&self) -> bool {
         self.remote
@@ -189,6 +205,7 @@ pub struct Connect {
     /// Whether work that blocks is done on the calling thread, as
     /// [`SecretsBuilder::block_in_place`](crate::SecretsBuilder::block_in_place) says.
     pub block_in_place: bool,
+    pub(crate) trusted: bool,
 }
 
 impl Connect {
@@ -202,7 +219,15 @@ impl Connect {
             declared: Arc::new([]),
             base_dir,
             block_in_place: false,
+            trusted: true,
         }
+    }
+
+    /// Reports whether somebody vouches for the address. An address is not trusted if it stands in a
+    /// manifest that a tool found by searching, as in a fresh checkout of somebody else's: a backend
+    /// must not send it credentials of the environment.
+    pub fn is_trusted(&self) -> bool {
+        self.trusted
     }
 
     /// Sets the declared secrets.
