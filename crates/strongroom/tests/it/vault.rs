@@ -1,6 +1,7 @@
 //! Vault's backend against a real OpenBao. `cargo xtask test` starts it.
 
 mod admin;
+mod auth;
 mod conformance;
 mod kv;
 mod leases;
