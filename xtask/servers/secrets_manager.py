@@ -107,8 +107,10 @@ def access_key(request):
 
 
 def respond(start, status, content_type, content, headers={}):
-    start(f"{status} Answer", [("Content-Type", content_type), *headers.items()])
-    return [json.dumps(content).encode()]
+    content = json.dumps(content).encode()
+    length = ("Content-Length", str(len(content)))
+    start(f"{status} Answer", [("Content-Type", content_type), length, *headers.items()])
+    return [content]
 
 
 if __name__ == "__main__":

@@ -189,6 +189,7 @@ pub struct Connect {
     /// Whether work that blocks is done on the calling thread, as
     /// [`SecretsBuilder::block_in_place`](crate::SecretsBuilder::block_in_place) says.
     pub block_in_place: bool,
+    pub(crate) trusted: bool,
 }
 
 impl Connect {
@@ -202,7 +203,15 @@ impl Connect {
             declared: Arc::new([]),
             base_dir,
             block_in_place: false,
+            trusted: true,
         }
+    }
+
+    /// Reports whether somebody vouches for the address. An address is not trusted if it stands in a
+    /// manifest that a tool found by searching, as in a fresh checkout of somebody else's: a backend
+    /// must not send it credentials of the environment.
+    pub fn is_trusted(&self) -> bool {
+        self.trusted
     }
 
     /// Sets the declared secrets.

@@ -10,7 +10,7 @@ use crate::env::Env;
 use crate::error::{Error, ErrorKind, Result};
 use crate::layers;
 use crate::load::FromSecrets;
-use crate::manifest;
+use crate::manifest::{self, Manifest};
 use crate::provider::SecretProvider;
 use crate::provider_url::ProviderUrl;
 use crate::rails::Rail;
@@ -111,7 +111,8 @@ impl SecretsBuilder {
         self
     }
 
-    /// Ignores the `danger_…` keys of a manifest that nobody named, with a warning.
+    /// Ignores the `danger_…` keys of a manifest that nobody named, with a warning, and sends no
+    /// credential of the environment to an address that stands there alone.
     ///
     /// A service trusts its own working directory. A tool that runs in directories of others, a
     /// fresh checkout for example, must not.
@@ -203,6 +204,7 @@ impl SecretsBuilder {
             declared: plan.declared.into(),
             base_dir: chosen.base_dir.clone(),
             block_in_place: self.block_in_place,
+            trusted: !chosen.in_manifest || !self.distrusts(&plan.manifest),
         })
     }
 
@@ -232,7 +234,11 @@ impl SecretsBuilder {
         }
         let main = match (&self.provider, &chosen.url) {
             (Some(provider), None) => Arc::clone(provider),
-            (_, Some(url)) => self.open(&plan, url, chosen.base_dir.clone(), None).await?,
+            (_, Some(url)) => {
+                let trusted = !chosen.in_manifest || !self.distrusts(&plan.manifest);
+                let base_dir = chosen.base_dir.clone();
+                self.open(&plan, url, base_dir, trusted, None).await?
+            }
             (None, None) => return Err(Error::new(ErrorKind::Config, "no provider was chosen")),
         };
         let mut connection = Connection::new(
@@ -246,7 +252,9 @@ impl SecretsBuilder {
             if plan.declared.iter().any(used) {
                 detection::check_allowed(&plan.manifest, url)?;
                 let base_dir = plan.manifest.base_dir.clone();
-                connection.add(name, self.open(&plan, url, base_dir, Some(name)).await?);
+                let trusted = !self.distrusts(&plan.manifest);
+                let opened = self.open(&plan, url, base_dir, trusted, Some(name)).await?;
+                connection.add(name, opened);
             }
         }
         Ok(connection)
@@ -262,11 +270,17 @@ impl SecretsBuilder {
         self.connect().await?.boot().await
     }
 
+    /// Reports whether nobody vouches for what this manifest says.
+    fn distrusts(&self, manifest: &Manifest) -> bool {
+        self.distrust_found_manifest && manifest.found_by_search
+    }
+
     async fn open(
         &self,
         plan: &Plan,
         url: &ProviderUrl,
         base_dir: PathBuf,
+        trusted: bool,
         provider: Option<&str>,
     ) -> Result<Arc<dyn SecretProvider>> {
         let backend = self.backend_of(url)?;
@@ -285,6 +299,7 @@ impl SecretsBuilder {
             declared: declared.cloned().collect(),
             base_dir,
             block_in_place: self.block_in_place,
+            trusted,
         };
         let provider = backend.open(connect).await?;
         Ok(if backend.is_remote() {

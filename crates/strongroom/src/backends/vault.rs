@@ -11,6 +11,8 @@ mod answer;
 #[cfg(feature = "vault")]
 mod kv;
 #[cfg(feature = "vault")]
+mod login;
+#[cfg(feature = "vault")]
 mod provider;
 #[cfg(feature = "vault")]
 mod raw;
@@ -24,13 +26,38 @@ mod store;
 mod tls;
 #[cfg(feature = "vault")]
 mod transport;
+#[cfg(feature = "vault")]
+mod trust;
 mod variables;
 
 pub(super) const BACKEND: Backend = Backend::new("vault", "HashiCorp Vault / OpenBao", open)
     .with_url_keys(URL_KEYS)
-    .with_credentials(&["VAULT_TOKEN", "BAO_TOKEN"])
+    .with_credentials(CREDENTIALS)
     .remote()
     .with_detect(detect);
+
+/// The variables that hold a credential, or lead to one.
+const CREDENTIALS: &[&str] = &[
+    "BAO_TOKEN",
+    "VAULT_TOKEN",
+    "BAO_TOKEN_PATH",
+    "VAULT_TOKEN_PATH",
+    "BAO_ROLE_ID",
+    "VAULT_ROLE_ID",
+    "BAO_SECRET_ID",
+    "VAULT_SECRET_ID",
+    "BAO_JWT",
+    "VAULT_JWT",
+    "BAO_CLIENT_CERT",
+    "VAULT_CLIENT_CERT",
+    "BAO_CLIENT_KEY",
+    "VAULT_CLIENT_KEY",
+    // Their addresses may hold a password.
+    "BAO_PROXY_ADDR",
+    "VAULT_PROXY_ADDR",
+    "BAO_HTTP_PROXY",
+    "VAULT_HTTP_PROXY",
+];
 
 /// The keys that the query of an address may have.
 const URL_KEYS: &[&str] = &[
@@ -63,6 +90,7 @@ fn open(connect: super::Connect) -> super::Opening {
 fn open(connect: super::Connect) -> super::Opening {
     Box::pin(async move {
         let settings = settings::Settings::read(&connect)?;
+        trust::check(&connect, &settings.base)?;
         let transport = std::sync::Arc::new(transport::Transport::new(connect, settings)?);
         let session =
             std::sync::Arc::new(session::Session::new(std::sync::Arc::clone(&transport))?);

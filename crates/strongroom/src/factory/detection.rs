@@ -88,6 +88,9 @@ pub struct Chosen {
     pub(super) rails: Vec<(Rail, String)>,
     #[serde(skip)]
     pub(super) base_dir: PathBuf,
+    /// Whether the address stands in the manifest.
+    #[serde(skip)]
+    pub(super) in_manifest: bool,
 }
 
 /// One thing that was looked for.
@@ -112,6 +115,8 @@ pub struct Candidate {
     rails: Vec<(Rail, String)>,
     #[serde(skip)]
     base_dir: PathBuf,
+    #[serde(skip)]
+    in_manifest: bool,
 }
 
 /// What became of a [`Candidate`].
@@ -170,10 +175,17 @@ impl Detection {
             url: None,
             rails: Vec::new(),
             base_dir: PathBuf::new(),
+            in_manifest: false,
         });
     }
 
-    pub(super) fn push(&mut self, probe: Probe, address: Option<String>, base: &Path) {
+    pub(super) fn push(
+        &mut self,
+        probe: Probe,
+        address: Option<String>,
+        base: &Path,
+        in_manifest: bool,
+    ) {
         self.candidates.push(Candidate {
             class: probe.class,
             looked_for: probe.looked_for,
@@ -188,6 +200,7 @@ impl Detection {
             url: probe.found,
             rails: probe.rails,
             base_dir: base.to_owned(),
+            in_manifest,
         });
     }
 
@@ -249,6 +262,7 @@ impl Detection {
             url: winner.url.clone(),
             rails,
             base_dir: winner.base_dir.clone(),
+            in_manifest: winner.in_manifest,
         };
         self.decision = match allowed(
             manifest,

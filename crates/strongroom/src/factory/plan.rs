@@ -37,7 +37,7 @@ impl SecretsBuilder {
         };
         let mut manifest = Manifest::load(&self.manifest, &env, (&profile, named))?;
         warnings.append(&mut manifest.warnings);
-        if self.distrust_found_manifest && manifest.found_by_search {
+        if self.distrusts(&manifest) {
             for rail in std::mem::take(&mut manifest.overridden) {
                 warnings.push(Finding::warning(
                     None,
@@ -77,18 +77,19 @@ impl SecretsBuilder {
         }
         let here = env.working_dir();
         let deployment = detection.deployment.deployment;
-        let mut push = |probe: Probe, base: &Path| {
+        let mut push = |probe: Probe, base: &Path, in_manifest: bool| {
             // What stands after `?` is shown only where the backend knows every key of it.
             let shown = |url: &ProviderUrl| match self.backend_of(url) {
                 Ok(_) => url.to_string(),
                 Err(_) => format!("{}:…", url.scheme()),
             };
             let address = probe.found.as_ref().map(shown);
-            detection.push(probe, address, base);
+            detection.push(probe, address, base, in_manifest);
         };
         push(
             explicit("the builder or --provider", self.provider_url.clone()),
             here,
+            false,
         );
         let variable = env.var("STRONGROOM_PROVIDER")?.map(|text| {
             text.parse::<ProviderUrl>().map_err(|error| {
@@ -100,15 +101,16 @@ impl SecretsBuilder {
                 }
             })
         });
-        push(explicit("STRONGROOM_PROVIDER", variable.transpose()?), here);
+        let variable = explicit("STRONGROOM_PROVIDER", variable.transpose()?);
+        push(variable, here, false);
         let (url, origin) = match &manifest.provider {
             Some((url, origin)) => (Some(url.clone()), format!("`provider` in {origin}")),
             None => (None, "`provider` in the manifest".to_owned()),
         };
-        push(explicit(&origin, url), &manifest.base_dir);
+        push(explicit(&origin, url), &manifest.base_dir, true);
         for backend in self.backends.iter().chain(backends::ALL) {
             for probe in backend.detect(env, deployment)? {
-                push(probe, here);
+                push(probe, here, false);
             }
         }
         Ok(())

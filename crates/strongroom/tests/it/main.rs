@@ -14,8 +14,10 @@ mod conformance;
 mod detection;
 mod layers;
 mod manifest;
+mod proxy;
 mod sealed_file;
 mod sealed_vectors;
 mod secrets;
+mod servers;
 #[cfg(feature = "vault")]
 mod vault;

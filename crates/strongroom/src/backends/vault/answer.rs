@@ -50,6 +50,21 @@ impl Answer {
         self.body.is_empty() || Tree::parse(self.body.clone()).is_ok()
     }
 
+    /// Reports whether the body says in Vault's form what it refuses: a page of a proxy does not.
+    pub(super) fn is_vaults_refusal(&self) -> bool {
+        Tree::parse(self.body.clone()).is_ok_and(|tree| tree.find(&["errors"]).is_some())
+    }
+
+    /// Reports whether Vault itself refused who we are, or what we may do.
+    pub(super) fn is_denial(&self) -> bool {
+        self.status == 403 && self.is_vaults_refusal()
+    }
+
+    /// The address that was asked.
+    pub(super) fn shown(&self) -> &str {
+        &self.shown
+    }
+
     fn foreign(&self) -> Error {
         let message = format!(
             "{}: status {} with a body that is not Vault's",
@@ -92,6 +107,7 @@ impl Answer {
             503 if self.is_vaults() => refused("the server is sealed or in maintenance (503)"),
             500..=599 => transient(&format!("the server failed (status {status})")),
             _ if !self.is_vaults() => self.foreign(),
+            403 if !self.is_denial() => self.foreign(),
             401 => Error::new(
                 ErrorKind::Auth,
                 format!("{shown}: our credential is refused (401)"),
