@@ -113,15 +113,9 @@ fn detect(env: &Env, _: Deployment) -> Result<Vec<Probe>> {
                 return Ok(Probe::nothing(Class::Marker, variable, "not set"));
             };
             let mut probe = Probe::found(Class::Marker, variable, url(variable, address)?);
-            for skip in ["VAULT_SKIP_VERIFY", "BAO_SKIP_VERIFY"] {
-                // Anything that is not plainly a "no" switches the check off in their own tools.
-                if env.var(skip)?.is_some_and(|value| {
-                    !matches!(value, "0" | "f" | "F" | "false" | "FALSE" | "False")
-                }) {
-                    let sentence =
-                        format!("{skip} switches the check of the server's certificate off");
-                    probe = probe.with_rail(Rail::CertificateCheckDisabled, sentence);
-                }
+            if let Some(skip) = variables::skips_verification(env)? {
+                let sentence = format!("{skip} switches the check of the server's certificate off");
+                probe = probe.with_rail(Rail::CertificateCheckDisabled, sentence);
             }
             Ok(probe)
         })

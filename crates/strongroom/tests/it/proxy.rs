@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
+#[cfg(test)]
 mod tests;
 
 /// What happens to bytes on their way, on open connections too.
