@@ -63,10 +63,14 @@ impl Server {
         let env = Env::process();
         let var = |name: &str| -> Result<String, Box<dyn Error>> {
             let value = env.var(name)?;
-            Ok(value.ok_or(format!("{name} is not set: run `cargo xtask bench`"))?.to_owned())
+            Ok(value
+                .ok_or(format!("{name} is not set: run `cargo xtask bench`"))?
+                .to_owned())
         };
         let address = var("STRONGROOM_TEST_VAULT_ADDR")?;
-        let host = address.strip_prefix("http://").ok_or("the server speaks http")?;
+        let host = address
+            .strip_prefix("http://")
+            .ok_or("the server speaks http")?;
         let declare = |n| format!("[default.secrets.\"boot/secret-{n:03}\"]\nkind = \"token\"\n");
         Ok(Self {
             host: host.to_owned(),

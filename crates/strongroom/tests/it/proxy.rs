@@ -14,6 +14,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
 #[cfg(test)]
+#[path = "proxy/tests.rs"]
 mod tests;
 
 /// What happens to bytes on their way, on open connections too.
