@@ -7,6 +7,8 @@ use serde_json::json;
 use strongroom::{Env, ErrorKind};
 
 use super::place::{Place, VALUE};
+use crate::servers::PrivateBao;
+use crate::vault::admin::Admin;
 
 /// A token that lives for seconds is renewed while that helps, and replaced before it ends: no read
 /// of many fails.
@@ -185,5 +187,40 @@ async fn a_given_token_is_followed_through_its_file() {
         }
         assert_eq!(place.read(&provider).await.unwrap(), VALUE);
         tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_was_sealed_stopped_and_restarted_is_read_again() {
+    let Some(mut bao) = PrivateBao::persistent() else {
+        return;
+    };
+    let place = Place::on(Admin::new(&bao.server.address, &bao.server.token)).await;
+    let provider = place.as_role(json!({ "token_ttl": "2s" })).await;
+    assert_eq!(place.read(&provider).await.unwrap(), VALUE);
+    for restart in [false, true] {
+        if restart {
+            bao.stop();
+        } else {
+            bao.seal();
+        }
+        let started = Instant::now();
+        // Meanwhile its token ends: that is not to be taken for a denial.
+        while started.elapsed() < Duration::from_secs(4) {
+            let error = place.read(&provider).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Transient, "{error:?}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        if restart {
+            bao.start();
+        }
+        bao.unseal();
+        let started = Instant::now();
+        while let Err(error) = place.read(&provider).await {
+            assert_eq!(error.kind(), ErrorKind::Transient, "{error:?}");
+            assert!(started.elapsed() < Duration::from_secs(40));
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert_eq!(place.read(&provider).await.unwrap(), VALUE);
     }
 }
