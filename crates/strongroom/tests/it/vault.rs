@@ -1,8 +1,12 @@
 //! Vault's backend against a real OpenBao. `cargo xtask test` starts it.
 
 mod admin;
+mod calls;
 mod conformance;
 mod kv;
+mod status;
+mod stub;
+mod wire;
 
 use std::sync::Arc;
 
