@@ -2,9 +2,13 @@
 
 mod admin;
 mod auth;
+mod calls;
 mod conformance;
 mod kv;
 mod leases;
+mod status;
+mod stub;
+mod wire;
 
 use std::sync::Arc;
 

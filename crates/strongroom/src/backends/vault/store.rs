@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::kv::{self, Document, Kv, Read};
 use super::session::Session;
-use super::settings::{self, KvVersion, Settings};
+use super::settings::{self, KvVersion, Settings, wrong};
 use crate::backends::files::expected::check_expected;
 use crate::backends::files::value::check_size;
 use crate::error::{Error, ErrorKind, Result};
@@ -51,6 +51,9 @@ impl Store {
             // An id is the path itself: what stands before names does not stand before it.
             Some(id) => {
                 let path = settings::path("the `id` in the secret's source", id)?;
+                if path.is_empty() {
+                    return Err(wrong("the `id` in the secret's source is empty"));
+                }
                 (path, target.field.as_deref())
             }
             None => (self.path(target.name.path()), target.name.field()),
@@ -271,6 +274,7 @@ impl Store {
         let Some(value) = document.field(&place.field)? else {
             return Err(self.no_field(place, document));
         };
+        check_size(value.expose_bytes(), &format!("`{}`", place.path))?;
         let version = document.name_of_version();
         if version.is_some() && request.known == version {
             return Ok(Reply::Unchanged);
