@@ -9,6 +9,8 @@ use crate::rails::Rail;
 #[cfg(feature = "vault")]
 mod answer;
 #[cfg(feature = "vault")]
+mod doctor;
+#[cfg(feature = "vault")]
 mod kv;
 #[cfg(feature = "vault")]
 mod leases;
@@ -36,8 +38,13 @@ pub(super) const BACKEND: Backend = Backend::new("vault", "HashiCorp Vault / Ope
     .with_url_keys(URL_KEYS)
     .with_credentials(CREDENTIALS)
     .remote()
+<<<<<<< HEAD
     .with_leases()
     .with_detect(detect);
+=======
+    .with_detect(detect)
+    .with_doctor(examine);
+>>>>>>> doctor
 
 /// The variables that hold a credential, or lead to one.
 const CREDENTIALS: &[&str] = &[
@@ -86,8 +93,26 @@ const URL_KEYS: &[&str] = &[
 
 #[cfg(not(feature = "vault"))]
 fn open(connect: super::Connect) -> super::Opening {
-    super::not_in_this_build(&connect, "Vault backend", "vault")
+    super::not_in_this_build(
+        &connect,
+        "Vault backend",
+        "build it with the cargo feature `vault`",
+    )
 }
+
+#[cfg(not(feature = "vault"))]
+fn examine(connect: super::Connect) -> crate::examination::Examining {
+    Box::pin(async move {
+        let mut diagnosis = crate::examination::Diagnosis::new();
+        if let Err(error) = open(connect).await {
+            diagnosis.push(crate::examination::Check::error("opening", &error));
+        }
+        diagnosis
+    })
+}
+
+#[cfg(feature = "vault")]
+use doctor::examine;
 
 #[cfg(feature = "vault")]
 fn open(connect: super::Connect) -> super::Opening {

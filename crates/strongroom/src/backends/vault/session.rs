@@ -96,6 +96,11 @@ impl Session {
         expected(answer, doing)
     }
 
+    /// Names what we log in with, and where it comes from.
+    pub(super) fn describe(&self) -> String {
+        self.0.login.describe()
+    }
+
     /// Asks Vault what it knows of our token.
     ///
     /// # Errors
