@@ -38,13 +38,9 @@ pub(super) const BACKEND: Backend = Backend::new("vault", "HashiCorp Vault / Ope
     .with_url_keys(URL_KEYS)
     .with_credentials(CREDENTIALS)
     .remote()
-<<<<<<< HEAD
     .with_leases()
-    .with_detect(detect);
-=======
     .with_detect(detect)
     .with_doctor(examine);
->>>>>>> doctor
 
 /// The variables that hold a credential, or lead to one.
 const CREDENTIALS: &[&str] = &[

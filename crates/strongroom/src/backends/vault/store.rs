@@ -43,6 +43,9 @@ impl Place {
             // An id is the path itself: what stands before names does not stand before it.
             Some(id) => {
                 let path = settings::path("the `id` in the secret's source", id)?;
+                if path.is_empty() {
+                    return Err(wrong("the `id` in the secret's source is empty"));
+                }
                 (path, target.field.as_deref())
             }
             None => (
@@ -75,23 +78,7 @@ impl Store {
     /// # Errors
     /// As [`Place::of`].
     pub(super) fn place(&self, target: &Target) -> Result<Place> {
-<<<<<<< HEAD
-        let (path, field) = match &target.id {
-            // An id is the path itself: what stands before names does not stand before it.
-            Some(id) => {
-                let path = settings::path("the `id` in the secret's source", id)?;
-                if path.is_empty() {
-                    return Err(wrong("the `id` in the secret's source is empty"));
-                }
-                (path, target.field.as_deref())
-            }
-            None => (self.path(target.name.path()), target.name.field()),
-        };
-        let field = field.unwrap_or(VALUE).to_owned();
-        Ok(Place { path, field })
-=======
         Place::of(&self.settings, target)
->>>>>>> doctor
     }
 
     /// The path of a name, or of a folder of names.
