@@ -57,6 +57,7 @@ pub struct Backend {
     url_keys: &'static [&'static str],
     credentials: &'static [&'static str],
     remote: bool,
+    leases: bool,
     detect: fn(&Env, Deployment) -> Result<Vec<Probe>>,
     open: fn(Connect) -> Opening,
     doctor: Option<fn(Connect) -> Examining>,
@@ -75,6 +76,7 @@ impl Backend {
             url_keys: &[],
             credentials: &[],
             remote: false,
+            leases: false,
             detect: |_, _| Ok(Vec::new()),
             open,
             doctor: None,
@@ -174,6 +176,20 @@ impl Backend {
     /// Returns the variables that hold, or lead to, its own credential.
     pub const fn credentials(&self) -> &'static [&'static str] {
         self.credentials
+    }
+
+    /// Says that it can make secrets and lend them: it looks for
+    /// [`DeclaredSource::lease`](crate::DeclaredSource::lease) in what is declared. Any other backend
+    /// is not opened for such a secret.
+    #[must_use]
+    pub const fn with_leases(mut self) -> Self {
+        self.leases = true;
+        self
+    }
+
+    /// Reports whether it can make secrets and lend them.
+    pub const fn has_leases(&self) -> bool {
+        self.leases
     }
 
     /// Reports whether it is reached over a network, so that its calls are repeated and limited.

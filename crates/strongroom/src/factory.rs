@@ -278,7 +278,7 @@ impl SecretsBuilder {
         trusted: bool,
         provider: Option<&str>,
     ) -> Result<Connect> {
-        self.backend_of(url)?;
+        let backend = self.backend_of(url)?;
         if url.is_plaintext_to_elsewhere() {
             let sentence = format!("{url} is reached by plain http");
             plan.rails.check(Rail::PlaintextHttp, &sentence, None)?;
@@ -287,11 +287,25 @@ impl SecretsBuilder {
             .declared
             .iter()
             .filter(|declared| serves(declared, provider));
+        let declared: Arc<[Declared]> = declared.cloned().collect();
+        let leased = |declared: &&Declared| declared.source.as_ref().is_some_and(|s| s.lease);
+        if let Some(leased) = declared
+            .iter()
+            .find(leased)
+            .filter(|_| !backend.has_leases())
+        {
+            let message = format!(
+                "{} lends no secrets, and its source asks for a lease",
+                backend.title()
+            );
+            let error = Error::new(ErrorKind::Config, message).with_name(&leased.name);
+            return Err(error.with_help("take `lease = true` out of its source"));
+        }
         Ok(Connect {
             url: url.clone(),
             env: Arc::clone(&plan.env),
             rails: plan.rails.clone(),
-            declared: declared.cloned().collect(),
+            declared,
             base_dir,
             block_in_place: self.block_in_place,
             trusted,

@@ -18,6 +18,8 @@ mod git;
 mod harness;
 mod program;
 #[cfg(unix)]
+mod project;
+#[cfg(unix)]
 mod prompts;
 mod readme;
 #[cfg(unix)]
