@@ -1,6 +1,7 @@
 //! Two actions measured side by side, so that their ratio holds whatever else the machine does.
 
 use std::error::Error;
+use std::thread;
 use std::time::{Duration, Instant};
 
 const ROUNDS: usize = 3_000;
@@ -55,6 +56,12 @@ pub fn alternating(
         subject: median(subjects),
         baseline: median(baselines),
     })
+}
+
+/// Waits until the files that were just written count as not changing: what was read of one that may
+/// still be changing is never used twice.
+pub fn let_it_settle() {
+    thread::sleep(Duration::from_secs(4));
 }
 
 fn median(mut times: Vec<Duration>) -> f64 {

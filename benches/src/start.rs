@@ -14,7 +14,7 @@ use strongroom::sealed_file::{FileId, NewSlot, SealedFile, SlotKey};
 use strongroom::{Secret, SecretName};
 
 use crate::Section;
-use crate::measure::alternating;
+use crate::measure::{self, alternating};
 
 const ROUNDS: usize = 500;
 
@@ -36,6 +36,7 @@ pub fn section() -> Section {
     if shown.stdout.trim_ascii() != VALUE.as_bytes() {
         return Err(String::from_utf8_lossy(&shown.stderr).into());
     }
+    measure::let_it_settle();
     let floor = || {
         let mut command = Command::new("/bin/true");
         command.env_clear();

@@ -37,7 +37,7 @@ impl Passphrase {
                 .and_then(SlotKey::passphrase)
                 .map(Some);
         }
-        self.read()
+        self.read(ErrorKind::Config)
     }
 
     /// Reads the passphrase of a slot that is there.
@@ -47,13 +47,13 @@ impl Passphrase {
                 .and_then(SlotKey::passphrase)
                 .map(Some);
         }
-        self.read()
+        self.read(ErrorKind::Auth)
     }
 
-    fn read(&self) -> Result<Option<SlotKey>> {
+    fn read(&self, missing: ErrorKind) -> Result<Option<SlotKey>> {
         let text = match (&self.passphrase_file, self.passphrase_fd) {
-            (Some(path), _) => read(path)?,
-            (None, Some(number)) => read(Path::new(&format!("/dev/fd/{number}")))?,
+            (Some(path), _) => read(path, missing)?,
+            (None, Some(number)) => read(Path::new(&format!("/dev/fd/{number}")), missing)?,
             (None, None) => return Ok(None),
         };
         let text = text.strip_suffix(b"\n").unwrap_or(&text);
@@ -64,7 +64,7 @@ impl Passphrase {
 
 /// Reads the key in a key file.
 pub(crate) fn read_key(path: &Path) -> Result<SlotKey> {
-    let text = read(path)?;
+    let text = read(path, ErrorKind::Auth)?;
     SlotKey::from_text(&Secret::from_utf8_or_bytes(text)).map_err(|error| {
         let message = format!("{}: {error}", path.display());
         Error::new(error.kind(), message).with_help(error.help().unwrap_or_default())
@@ -113,8 +113,18 @@ pub(crate) fn failed(what: &str, path: &Path, error: io::Error) -> Error {
     Error::new(ErrorKind::Config, message).with_source(error)
 }
 
-fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
-    let file = File::open(path).map_err(|error| failed("open", path, error))?;
+/// Reads a key or passphrase. `missing` is the kind of error where its file can't be opened: that of
+/// a credential is told from that of a setting.
+fn read(path: &Path, missing: ErrorKind) -> Result<Zeroizing<Vec<u8>>> {
+    let file = File::open(path).map_err(|error| {
+        let help = match error.kind() {
+            io::ErrorKind::NotFound => "there is no such file: correct its path",
+            _ => "the process's user needs permission for it, and for each directory above it",
+        };
+        let message = format!("can't open {}", path.display());
+        let located = Error::new(missing, message).with_help(help);
+        located.with_source(error)
+    })?;
     // One byte more than can be right, and never a reallocation that leaves a copy behind.
     let most = MAX_BYTES.saturating_add(1);
     let mut text = Zeroizing::new(Vec::with_capacity(usize::try_from(most).unwrap_or(0)));

@@ -19,7 +19,7 @@
 //! | 1 | the check failed: policy, guard rail, a malformed value |
 //! | 2 | usage or configuration |
 //! | 3 | absent |
-//! | 4 | denied, or our own credential was refused |
+//! | 4 | denied, or our own credential is missing or was refused |
 //! | 5 | the backend can't be reached |
 //! | 6 | integrity |
 //! | 7 | conflict: something else was there than expected |
@@ -31,7 +31,8 @@
 //! output; so does `run` where it fails. Help and the version stay text. The object's `schema` is 1;
 //! it rises when a field changes its meaning or goes away, not when one is added. A failure is
 //! `{"schema":1,"error":{"kind","message","help","name","caused_by","findings","generated"}}`, where
-//! all but the first two may be missing; `generated` is what `generate` wrote before it failed.
+//! all but the first two may be missing; `generated` is what `generate` wrote before it failed. The
+//! findings of a `validate` and the `conflicts` of a `git-merge` are its result, and no `error`.
 //! Warnings go to standard error as text, except those of `inspect` and `validate`, which are among
 //! their `findings`.
 

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::SecretName;
+use crate::provider::Target;
 use crate::secret::Secret;
 
 mod encoding;
@@ -132,6 +133,22 @@ impl Declared {
         self.rotate_after = Some(age);
         self
     }
+
+    /// What its provider is asked for.
+    pub(crate) fn target(&self) -> Target {
+        let target = Target::new(self.name.clone());
+        match &self.source {
+            Some(DeclaredSource {
+                id: Some(id),
+                field,
+                ..
+            }) => target.with_id(id, field.clone()),
+            Some(DeclaredSource {
+                name: Some(other), ..
+            }) => Target::new(other.clone()),
+            _ => target,
+        }
+    }
 }
 
 /// Where one declared secret is read from: another provider, another name, or a backend's own id.
@@ -146,6 +163,9 @@ pub struct DeclaredSource {
     pub name: Option<SecretName>,
     /// The field of `id` that is meant.
     pub field: Option<String>,
+    /// Whether reading `id` makes a new secret that the backend lends for a time: a dynamic secret.
+    /// It is then read once, and its lease renewed.
+    pub lease: bool,
 }
 
 impl DeclaredSource {
@@ -164,6 +184,13 @@ impl DeclaredSource {
             field,
             ..Self::default()
         }
+    }
+
+    /// Says that reading the identifier makes a new secret, which the backend lends for a time.
+    #[must_use]
+    pub fn with_lease(mut self) -> Self {
+        self.lease = true;
+        self
     }
 
     /// Sets the provider, by its name in the manifest.

@@ -2,7 +2,9 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
     reason = "helpers of tests fail as tests do"
 )]
 
@@ -14,6 +16,8 @@ mod files;
 mod git;
 mod harness;
 mod program;
+#[cfg(unix)]
+mod project;
 #[cfg(unix)]
 mod prompts;
 mod readme;

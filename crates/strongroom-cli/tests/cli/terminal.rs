@@ -5,7 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ const COMMAND: &str = "TERMINAL_TEST_COMMAND";
 const TERMINAL: &str = "TERMINAL_TEST_PATH";
 
 /// How long a machine may take for anything; nothing waits for it to pass.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// A command that runs on a terminal of its own.
 pub(crate) struct Terminal {
@@ -58,9 +58,9 @@ impl Terminal {
         // It ends when the terminal has no other side any more, which reads as an error.
         thread::spawn(move || {
             let mut part = [0; 4096];
-            while let Ok(1..) = output.read(&mut part).inspect(|n| {
-                let _ = send.send(part[..*n].to_vec());
-            }) {}
+            while let Ok(length @ 1..) = output.read(&mut part) {
+                let _ = send.send(part[..length].to_vec());
+            }
         });
         Self {
             child,
@@ -108,7 +108,7 @@ impl Terminal {
         loop {
             match self.screen.recv_timeout(LIMIT) {
                 Ok(part) => self.seen.extend(part),
-                Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Disconnected) => break,
                 Err(timeout) => panic!("{timeout}: {}", self.shown()),
             }
         }

@@ -59,6 +59,7 @@ fn open(connect: Connect) -> Result<Arc<dyn SecretProvider>> {
         mapping: Mapping::new(prefix, &connect.declared)?,
         env: connect.env,
         rails: connect.rails,
+        block_in_place: connect.block_in_place,
         closed: AtomicBool::new(false),
     }))
 }
@@ -69,6 +70,7 @@ struct Environment {
     mapping: Mapping,
     env: Arc<Env>,
     rails: GuardRails,
+    block_in_place: bool,
     closed: AtomicBool,
 }
 
@@ -215,7 +217,7 @@ impl SecretProvider for Environment {
         if !has_files {
             return answers();
         }
-        match blocking(move || Ok(answers())).await {
+        match blocking(self.block_in_place, move || Ok(answers())).await {
             Ok(answers) => answers,
             Err(error) => fail_all(wanted, &error),
         }

@@ -36,7 +36,7 @@ use document::{DocumentFile, Format};
 
 pub(super) const BACKEND: Backend = Backend::new("file", "plain file", |connect| {
     Box::pin(async move {
-        let provider = blocking(move || open(&connect)).await?;
+        let provider = blocking(connect.block_in_place, move || open(&connect)).await?;
         Ok(Arc::new(provider) as Arc<dyn SecretProvider>)
     })
 })
@@ -68,6 +68,7 @@ fn open(connect: &Connect) -> Result<PlainFile> {
     Ok(PlainFile {
         address: connect.url.to_string(),
         store: Arc::new(store),
+        block_in_place: connect.block_in_place,
         closed: AtomicBool::new(false),
     })
 }
@@ -125,6 +126,7 @@ fn format(url: &ProviderUrl, path: &Path) -> Result<Option<Format>> {
 struct PlainFile {
     address: String,
     store: Arc<Store>,
+    block_in_place: bool,
     closed: AtomicBool,
 }
 
@@ -145,7 +147,7 @@ impl PlainFile {
             return Err(self.closed_error());
         }
         let store = Arc::clone(&self.store);
-        blocking(move || work(&store)).await
+        blocking(self.block_in_place, move || work(&store)).await
     }
 
     fn closed_error(&self) -> Error {

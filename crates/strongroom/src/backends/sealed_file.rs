@@ -12,8 +12,11 @@ use super::{Backend, Connect};
 use crate::error::{Error, ErrorKind, Result};
 use crate::provider::SecretProvider;
 
+mod cost;
 mod crypto;
 mod detect;
+mod disk;
+mod doctor;
 mod entries;
 mod fields;
 mod format;
@@ -22,6 +25,7 @@ mod merge;
 mod outline;
 mod provider;
 mod rollback;
+mod slot_info;
 mod slots;
 mod source;
 mod store;
@@ -30,24 +34,26 @@ mod unlocked;
 #[cfg(test)]
 mod tests;
 
+pub use cost::Argon2Cost;
 pub use fields::FileId;
-pub use key::{Argon2Cost, SlotKey};
+pub use key::SlotKey;
 pub use merge::{Merged, merge};
 pub use outline::{EntryInfo, Outline};
+pub use slot_info::{NewSlot, SlotInfo};
 pub use store::SealedFile;
-pub use unlocked::{NewSlot, SlotInfo};
 
 pub(super) const BACKEND: Backend = Backend::new("sealed", "sealed file", |connect| {
     Box::pin(async move {
-        let address = connect.url.to_string();
-        let file = blocking(move || SealedFile::connect(&connect)).await?;
-        let provider = provider::Provider::new(address, file);
+        let (address, in_place) = (connect.url.to_string(), connect.block_in_place);
+        let file = blocking(in_place, move || SealedFile::connect(&connect)).await?;
+        let provider = provider::Provider::new(address, file, in_place);
         Ok(Arc::new(provider) as Arc<dyn SecretProvider>)
     })
 })
 .with_url_keys(&["key_file", "passphrase_file", "min_epoch"])
 .with_credentials(&[source::KEY, source::KEY_FILE, source::PASSPHRASE_FILE])
-.with_detect(detect::detect);
+.with_detect(detect::detect)
+.with_doctor(doctor::examine);
 
 impl SealedFile {
     /// Opens the file of a `sealed:` address as the provider does: with the key that the address,

@@ -9,7 +9,11 @@ use crate::rails::Rail;
 #[cfg(feature = "vault")]
 mod answer;
 #[cfg(feature = "vault")]
+mod doctor;
+#[cfg(feature = "vault")]
 mod kv;
+#[cfg(feature = "vault")]
+mod leases;
 #[cfg(feature = "vault")]
 mod login;
 #[cfg(feature = "vault")]
@@ -34,7 +38,9 @@ pub(super) const BACKEND: Backend = Backend::new("vault", "HashiCorp Vault / Ope
     .with_url_keys(URL_KEYS)
     .with_credentials(CREDENTIALS)
     .remote()
-    .with_detect(detect);
+    .with_leases()
+    .with_detect(detect)
+    .with_doctor(examine);
 
 /// The variables that hold a credential, or lead to one.
 const CREDENTIALS: &[&str] = &[
@@ -83,19 +89,38 @@ const URL_KEYS: &[&str] = &[
 
 #[cfg(not(feature = "vault"))]
 fn open(connect: super::Connect) -> super::Opening {
-    super::not_in_this_build(&connect, "Vault backend", "vault")
+    super::not_in_this_build(
+        &connect,
+        "Vault backend",
+        "build it with the cargo feature `vault`",
+    )
 }
+
+#[cfg(not(feature = "vault"))]
+fn examine(connect: super::Connect) -> crate::examination::Examining {
+    Box::pin(async move {
+        let mut diagnosis = crate::examination::Diagnosis::new();
+        if let Err(error) = open(connect).await {
+            diagnosis.push(crate::examination::Check::error("opening", &error));
+        }
+        diagnosis
+    })
+}
+
+#[cfg(feature = "vault")]
+use doctor::examine;
 
 #[cfg(feature = "vault")]
 fn open(connect: super::Connect) -> super::Opening {
     Box::pin(async move {
         let settings = settings::Settings::read(&connect)?;
         trust::check(&connect, &settings.base)?;
+        let declared = std::sync::Arc::clone(&connect.declared);
         let transport = std::sync::Arc::new(transport::Transport::new(connect, settings)?);
         let session =
             std::sync::Arc::new(session::Session::new(std::sync::Arc::clone(&transport))?);
         let settings = transport.settings().clone();
-        let provider = provider::Provider::new(session, settings);
+        let provider = provider::Provider::new(session, settings, &declared);
         Ok(std::sync::Arc::new(provider) as std::sync::Arc<dyn crate::provider::SecretProvider>)
     })
 }
@@ -109,15 +134,9 @@ fn detect(env: &Env, _: Deployment) -> Result<Vec<Probe>> {
                 return Ok(Probe::nothing(Class::Marker, variable, "not set"));
             };
             let mut probe = Probe::found(Class::Marker, variable, url(variable, address)?);
-            for skip in ["VAULT_SKIP_VERIFY", "BAO_SKIP_VERIFY"] {
-                // Anything that is not plainly a "no" switches the check off in their own tools.
-                if env.var(skip)?.is_some_and(|value| {
-                    !matches!(value, "0" | "f" | "F" | "false" | "FALSE" | "False")
-                }) {
-                    let sentence =
-                        format!("{skip} switches the check of the server's certificate off");
-                    probe = probe.with_rail(Rail::CertificateCheckDisabled, sentence);
-                }
+            if let Some(skip) = variables::skips_verification(env)? {
+                let sentence = format!("{skip} switches the check of the server's certificate off");
+                probe = probe.with_rail(Rail::CertificateCheckDisabled, sentence);
             }
             Ok(probe)
         })

@@ -4,10 +4,14 @@ use tokio::runtime::Handle;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// Runs file work off the async threads.
+/// Runs file work: off the async threads, or in place where the boot says that nothing else waits.
 pub(in crate::backends) async fn blocking<T: Send + 'static>(
+    in_place: bool,
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
+    if in_place {
+        return work();
+    }
     let runtime = Handle::try_current().map_err(|_| {
         Error::new(
             ErrorKind::Config,

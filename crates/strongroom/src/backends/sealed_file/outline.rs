@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use super::fields::{self, FileId};
 use super::format::{self, Document};
-use super::unlocked::SlotInfo;
+use super::slot_info::SlotInfo;
 use crate::error::Result;
 use crate::name::SecretName;
 use crate::secret::Version;

@@ -27,14 +27,16 @@ use crate::secret::{Metadata, Secret, Version};
 pub(super) struct Provider {
     address: String,
     file: Arc<SealedFile>,
+    block_in_place: bool,
     closed: AtomicBool,
 }
 
 impl Provider {
-    pub(super) fn new(address: String, file: SealedFile) -> Self {
+    pub(super) fn new(address: String, file: SealedFile, block_in_place: bool) -> Self {
         Self {
             address,
             file: Arc::new(file),
+            block_in_place,
             closed: AtomicBool::new(false),
         }
     }
@@ -48,7 +50,7 @@ impl Provider {
             return Err(Error::new(ErrorKind::Closed, message));
         }
         let file = Arc::clone(&self.file);
-        blocking(move || work(&file)).await
+        blocking(self.block_in_place, move || work(&file)).await
     }
 
     async fn run_on<T: Send + 'static>(

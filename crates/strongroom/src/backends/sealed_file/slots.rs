@@ -4,9 +4,10 @@ use std::time::SystemTime;
 
 use ctutils::CtEq as _;
 
+use super::cost::Argon2Cost;
 use super::crypto::{self, FORMAT, Key, Prk, random};
 use super::fields::{self, FileId, to_base64};
-use super::key::{Argon2Cost, Form, SlotKey};
+use super::key::{Form, SlotKey};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The most slots that a file may have.
@@ -135,7 +136,7 @@ impl Slot {
                 extract(&salt, raw.expose_bytes())?,
             ),
             Form::Passphrase(passphrase) => {
-                let stretched = SlotKey::stretch(passphrase, cost, &salt)?;
+                let stretched = cost.stretch(passphrase, &salt)?;
                 let prk = Prk::extract(&salt, &stretched);
                 key.remember(cost, salt, stretched);
                 (format!("{leading} passphrase {cost}"), prk)
@@ -165,7 +166,7 @@ impl Slot {
             (Body::Passphrase(cost, wrapped), Form::Passphrase(passphrase)) => {
                 let stretched = match key.remembered(*cost, &wrapped.salt) {
                     Some(stretched) => stretched,
-                    None => SlotKey::stretch(passphrase, *cost, &wrapped.salt)?,
+                    None => cost.stretch(passphrase, &wrapped.salt)?,
                 };
                 let prk = Prk::extract(&wrapped.salt, &stretched);
                 if wrapped.is_for(&prk)? {

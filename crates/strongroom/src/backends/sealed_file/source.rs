@@ -33,7 +33,7 @@ impl SlotKey {
     /// several are given, [`ErrorKind::Malformed`] if it is not a key, and [`ErrorKind::Policy`] if a
     /// guard rail refuses its file.
     pub fn find(connect: &Connect, file: FileId) -> Result<Self> {
-        find(connect, || Ok(file))
+        find(connect, file)
     }
 }
 
@@ -46,8 +46,8 @@ enum Place {
 }
 
 /// Finds the key: what the address names, else what a variable says, else the user's own key file
-/// of this sealed file, whose id `id` finds out.
-pub(super) fn find(connect: &Connect, id: impl FnOnce() -> Result<FileId>) -> Result<SlotKey> {
+/// of the sealed file of this id.
+pub(super) fn find(connect: &Connect, id: FileId) -> Result<SlotKey> {
     let place = match one_of(in_address(connect), "the provider's address gives")? {
         Some(place) => Some(place),
         None => one_of(in_environment(connect)?, "the environment gives")?,
@@ -61,15 +61,17 @@ pub(super) fn find(connect: &Connect, id: impl FnOnce() -> Result<FileId>) -> Re
             SlotKey::passphrase(without_newline(&text)).map_err(|error| in_file(&path, &error))
         }
         None => {
-            let id = id()?;
+            let sealed = connect.resolve(connect.url.path());
             let Some(path) = default_path(&connect.env, id) else {
                 let message = format!(
-                    "there is no key for sealed file {id}: none is given, and without a home \
-                     directory there is no default"
+                    "there is no key for sealed file {}: none is given, and without a home \
+                     directory there is no default",
+                    sealed.display()
                 );
-                return Err(Error::new(ErrorKind::Auth, message).with_help(GIVE_ONE));
+                let help = format!("set HOME, or {GIVE_ONE}");
+                return Err(Error::new(ErrorKind::Auth, message).with_help(help));
             };
-            from_key_file(connect, &path, |path| no_default(path, id))
+            from_key_file(connect, &path, |path| no_default(path, &sealed))
         }
     }
 }
@@ -81,7 +83,8 @@ pub(super) fn default_path(env: &Env, id: FileId) -> Option<PathBuf> {
     env.config_dir().map(|dir| dir.join(name))
 }
 
-const GIVE_ONE: &str = "add `?key_file=FILE` or `?passphrase_file=FILE` to the address, or set \
+const GIVE_ONE: &str = "give another that opens the file (a recovery key, a passphrase) by \
+                        `?key_file=FILE` or `?passphrase_file=FILE` in the address, or by \
                         STRONGROOM_KEY_FILE, STRONGROOM_PASSPHRASE_FILE or STRONGROOM_KEY";
 
 fn in_address(connect: &Connect) -> Vec<Place> {
@@ -184,8 +187,10 @@ fn without_newline(text: &[u8]) -> Secret {
 
 fn missing(path: &Path) -> Error {
     let message = format!("the key's file {} does not exist", path.display());
-    Error::new(ErrorKind::Auth, message)
-        .with_help("correct its path; a lost key can't be recovered, another slot still opens")
+    Error::new(ErrorKind::Auth, message).with_help(
+        "correct its path; if it is lost, give another that opens the file: a recovery key, or \
+             a passphrase",
+    )
 }
 
 /// A key that may not be read is a credential that is missing; no access to a secret was denied.
@@ -199,14 +204,10 @@ fn unreadable(path: &Path, error: Error) -> Error {
     located.with_source(error)
 }
 
-fn no_default(path: &Path, id: FileId) -> Error {
-    let message = format!(
-        "there is no key for sealed file {id}: {} does not exist",
-        path.display()
-    );
-    Error::new(ErrorKind::Auth, message).with_help(format!(
-        "put the key there, or {GIVE_ONE}; a recovery slot opens it too"
-    ))
+fn no_default(path: &Path, sealed: &Path) -> Error {
+    let (path, sealed) = (path.display(), sealed.display());
+    let message = format!("there is no key for sealed file {sealed}: {path} does not exist");
+    Error::new(ErrorKind::Auth, message).with_help(format!("put it there, or {GIVE_ONE}"))
 }
 
 fn in_file(path: &Path, error: &Error) -> Error {

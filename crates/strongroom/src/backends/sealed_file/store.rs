@@ -1,31 +1,31 @@
-//! A sealed file on disk: read as a whole, changed under a lock, replaced as a whole.
+//! A sealed file and its key: every call works on one whole state of the file.
 
-use std::ffi::OsStr;
-use std::os::unix::fs::MetadataExt as _;
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
-use cap_std::fs::Dir;
-
+use super::disk::{Location, Stamp};
 use super::fields::FileId;
-use super::format::{Document, MAX_BYTES};
 use super::key::SlotKey;
-use super::rollback::Rollback;
-use super::source;
-use super::unlocked::{NewSlot, SlotInfo, Unlocked};
-use crate::backends::Connect;
+use super::slot_info::{NewSlot, SlotInfo};
+use super::unlocked::Unlocked;
 use crate::backends::files::expected::check_expected;
-use crate::backends::files::guard::{Guard, the_directory};
-use crate::backends::files::{failure, read, write};
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::SecretName;
 use crate::provider::{Expect, Stage, VersionInfo};
 use crate::secret::{Secret, Version};
 
+mod state;
+
+use state::Safeguards;
+
 /// A sealed file, and the key that opens it.
 ///
 /// Each call reads the file again, opens its slot and checks its seal; each change does so under a
 /// lock and replaces the file as a whole. So any number of handles, threads and processes can use
-/// one file. The calls block: async code calls them in `spawn_blocking`.
+/// one file. Only the first reading after [`open`](Self::open) takes what the opening has read and
+/// checked, if the file is still the same one, unchanged. The calls block: async code calls them in
+/// `spawn_blocking`.
 ///
 /// Entries have names without a `#field`.
 ///
@@ -43,20 +43,14 @@ use crate::secret::{Secret, Version};
 /// assert!(file.get(&TOKEN, &Stage::Current)?.verify("correct horse"));
 /// # Ok::<(), strongroom::Error>(())
 /// ```
-#[derive(Debug)]
 pub struct SealedFile {
-    dir: PathBuf,
-    name: String,
+    location: Location,
     key: SlotKey,
     id: FileId,
     /// What a file is checked with that was opened by its address.
     safeguards: Option<Safeguards>,
-}
-
-#[derive(Debug)]
-struct Safeguards {
-    guard: Guard,
-    rollback: Rollback,
+    /// What the opening read, for the first reading.
+    opened: Mutex<Option<(Stamp, Unlocked)>>,
 }
 
 impl SealedFile {
@@ -66,31 +60,15 @@ impl SealedFile {
     /// [`ErrorKind::Conflict`] if something of that name is there; [`ErrorKind::Policy`] if the key
     /// or passphrase is too weak; and whatever makes writing fail.
     pub fn create(path: impl AsRef<Path>, id: FileId, slot: &NewSlot) -> Result<Self> {
-        let (dir, name) = split(path.as_ref())?;
-        let file = Self {
-            dir,
-            name,
-            key: slot.key().clone(),
+        let location = Location::new(path.as_ref())?;
+        location.create(&Unlocked::new_file(id, slot)?)?;
+        Ok(Self {
+            location,
+            key: slot.key.clone(),
             id,
             safeguards: None,
-        };
-        let text = Unlocked::new_file(id, slot)?;
-        let path = file.path();
-        let root = read::open_root(&file.dir)?;
-        let _lock = write::lock(&root)
-            .map_err(|error| failure::lock_failure(&file.dir.display(), error))?;
-        match root.symlink_metadata(&file.name) {
-            Err(error) if failure::is_absence(&error) => {}
-            Err(error) => return Err(failure::failure("look at", &path.display(), error)),
-            Ok(_) => {
-                let message = format!("{} exists already", path.display());
-                return Err(Error::new(ErrorKind::Conflict, message)
-                    .with_help("nothing was written; open it, or choose another name"));
-            }
-        }
-        write::replace(&root, &file.name, text.as_bytes(), None)
-            .map_err(|error| failure::failure("write", &path.display(), error))?;
-        Ok(file)
+            opened: Mutex::default(),
+        })
     }
 
     /// Opens a file: reads it, opens a slot with the key and checks the seal.
@@ -101,41 +79,9 @@ impl SealedFile {
     /// with the key, [`ErrorKind::Config`] if the key belongs to another file, and
     /// [`ErrorKind::Integrity`] if it was changed by somebody without a key.
     pub fn open(path: impl AsRef<Path>, key: SlotKey) -> Result<Self> {
-        let (dir, name) = split(path.as_ref())?;
-        Self {
-            dir,
-            name,
-            key,
-            id: FileId([0; 16]),
-            safeguards: None,
-        }
-        .identified()
-    }
-
-    pub(super) fn open_guarded(path: &Path, connect: &Connect) -> Result<Self> {
-        let (dir, name) = split(path)?;
-        let guard = Guard::new(&connect.env, &connect.rails, &dir);
-        guard.directory_and_parent(&dir, the_directory, None)?;
-        let rollback = Rollback::new(connect)?;
-        let key = source::find(connect, || {
-            let (_, bytes) = read_bytes(&dir, &name)?;
-            Ok(Document::parse(bytes)
-                .map_err(|error| in_file(path, &error))?
-                .id)
-        })?;
-        Self {
-            dir,
-            name,
-            key,
-            id: FileId([0; 16]),
-            safeguards: Some(Safeguards { guard, rollback }),
-        }
-        .identified()
-    }
-
-    fn identified(mut self) -> Result<Self> {
-        self.id = self.read()?.document.id;
-        Ok(self)
+        let location = Location::new(path.as_ref())?;
+        let read = location.read(&mut location.open(&location.root()?)?)?;
+        Self::unlocked(location, read, key, None)
     }
 
     /// Returns the file's id, which no write changes.
@@ -145,7 +91,7 @@ impl SealedFile {
 
     /// Returns the file's path.
     pub fn path(&self) -> PathBuf {
-        self.dir.join(&self.name)
+        self.location.path()
     }
 
     /// Returns the file's epoch: how often it was written.
@@ -278,106 +224,16 @@ impl SealedFile {
     pub fn rotate(&self, others: &[SlotKey]) -> Result<()> {
         self.remove_slots(&[], others)
     }
-
-    /// Reads the file once; several names are then read from one state of it.
-    pub(super) fn read(&self) -> Result<Unlocked> {
-        let root = read::open_root(&self.dir)?;
-        self.read_in(&root)
-    }
-
-    fn read_in(&self, root: &Dir) -> Result<Unlocked> {
-        let path = self.path();
-        let (mode, bytes) = read_bytes_in(root, &self.name, &path)?;
-        if let Some(safeguards) = &self.safeguards {
-            safeguards.guard.writers(mode, &path.display(), None)?;
-        }
-        let read = Document::parse(bytes).and_then(|document| self.unlock(document));
-        let checked = read.and_then(|unlocked| {
-            let document = &unlocked.document;
-            if let Some(safeguards) = &self.safeguards {
-                let rollback = &safeguards.rollback;
-                rollback.check(document.id, document.epoch, &document.seal)?;
-            }
-            Ok(unlocked)
-        });
-        checked.map_err(|error| in_file(&path, &error))
-    }
-
-    fn unlock(&self, document: Document) -> Result<Unlocked> {
-        let id = document.id;
-        let unlocked = Unlocked::open(document, &self.key);
-        match self.key.file() {
-            Some(other) if other != id => unlocked.map_err(|error| match error.kind() {
-                ErrorKind::Denied => {
-                    let message = format!("this is sealed file {id}, and the key is of {other}");
-                    Error::new(ErrorKind::Config, message)
-                        .with_help(format!("give the key of {id}"))
-                }
-                _ => error,
-            }),
-            _ => unlocked,
-        }
-    }
-
-    pub(super) fn change<T>(
-        &self,
-        work: impl FnOnce(&Unlocked) -> Result<(String, T)>,
-    ) -> Result<T> {
-        self.change_if(|unlocked| {
-            let (text, done) = work(unlocked)?;
-            Ok((Some(text), done))
-        })
-    }
-
-    /// Reads, changes and replaces the file under its lock.
-    pub(super) fn change_if<T>(
-        &self,
-        work: impl FnOnce(&Unlocked) -> Result<(Option<String>, T)>,
-    ) -> Result<T> {
-        let path = self.path();
-        let root = read::open_root(&self.dir)?;
-        let _lock = write::lock(&root)
-            .map_err(|error| failure::lock_failure(&self.dir.display(), error))?;
-        let link = root.symlink_metadata(&self.name);
-        if link.is_ok_and(|metadata| metadata.is_symlink()) {
-            let message = format!(
-                "{} is a symbolic link, and can't be replaced",
-                path.display()
-            );
-            return Err(Error::new(ErrorKind::Unsupported, message)
-                .with_help("write to the file that it leads to"));
-        }
-        // Read again now that nobody else writes: an update in between would be lost.
-        let unlocked = self.read_in(&root)?;
-        let (text, done) = work(&unlocked)?;
-        let Some(text) = text else { return Ok(done) };
-        let old = read::open(&root, Path::new(&self.name), &path.display())?;
-        let old = old.as_ref().map(|old| &old.metadata);
-        write::replace(&root, &self.name, text.as_bytes(), old)
-            .map_err(|error| failure::failure("write", &path.display(), error))?;
-        if let Some(safeguards) = &self.safeguards {
-            let written = Document::parse(text.into_bytes())?;
-            safeguards
-                .rollback
-                .record(written.id, written.epoch, &written.seal);
-        }
-        Ok(done)
-    }
 }
 
-fn read_bytes(dir: &Path, name: &str) -> Result<(u32, Vec<u8>)> {
-    read_bytes_in(&read::open_root(dir)?, name, &dir.join(name))
-}
-
-/// Reads a whole file: its mode and its bytes, which are not secret.
-fn read_bytes_in(root: &Dir, name: &str, path: &Path) -> Result<(u32, Vec<u8>)> {
-    let Some(mut opened) = read::open(root, Path::new(name), &path.display())? else {
-        let message = format!("{} does not exist", path.display());
-        return Err(Error::new(ErrorKind::Absent, message)
-            .with_help("`strongroom init` makes one; or correct the path in the address"));
-    };
-    let bytes = std::mem::take(&mut *opened.read(MAX_BYTES, &path.display())?);
-    Ok((opened.metadata.mode(), bytes))
+impl fmt::Debug for SealedFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SealedFile")
+            .field("path", &self.path())
+            .field("id", &self.id)
+            .field("key", &self.key)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Entries have no fields: a field is a key of the JSON object in an entry.
@@ -387,27 +243,4 @@ fn entry_name(name: &SecretName) -> Result<&str> {
         return Err(Error::new(ErrorKind::Unsupported, message).with_name(name));
     }
     Ok(name.as_str())
-}
-
-/// Puts the path before what is wrong in a file.
-fn in_file(path: &Path, error: &Error) -> Error {
-    let message = format!("{}: {error}", path.display());
-    let located = Error::new(error.kind(), message);
-    match error.help() {
-        Some(help) => located.with_help(help),
-        None => located,
-    }
-}
-
-/// The absolute directory and the name of a file, so that a later change of directory moves nothing.
-fn split(path: &Path) -> Result<(PathBuf, String)> {
-    let absolute = std::path::absolute(path)
-        .map_err(|error| failure::failure("resolve", &path.display(), error))?;
-    match (absolute.parent(), absolute.file_name().map(OsStr::to_str)) {
-        (Some(dir), Some(Some(name))) => Ok((dir.to_owned(), name.to_owned())),
-        _ => {
-            let message = format!("{} is not the path of a file", path.display());
-            Err(Error::new(ErrorKind::Config, message))
-        }
-    }
 }

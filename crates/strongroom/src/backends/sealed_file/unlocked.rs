@@ -1,19 +1,19 @@
-//! A sealed file that a key opened and whose seal holds: what it says, and what it would say changed.
-
-use std::time::{Duration, SystemTime};
+//! A sealed file that a key opened and whose seal holds: what it says.
 
 use super::crypto::random_key;
-use super::entries::{DataKey, Entry, next_version};
+use super::entries::{DataKey, Entry};
 use super::fields::{self, FileId};
 use super::format::{self, Document};
-use super::key::{Argon2Cost, SlotKey};
-use super::slots::{self, MAX_SLOTS, Slot};
+use super::key::SlotKey;
+use super::slot_info::NewSlot;
+use super::slots::{self, Slot};
 use crate::error::{Error, ErrorKind, Result};
 use crate::provider::{Stage, VersionInfo};
 use crate::secret::{Metadata, Provenance, Secret, Version};
 
-/// How long the value before a write can still be read and brought back.
-const PREVIOUS_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+mod changed;
+
+pub(super) use changed::next_epoch;
 
 /// A document whose seal holds, with its data key.
 pub(super) struct Unlocked {
@@ -115,191 +115,5 @@ impl Unlocked {
         })?;
         let previous = previous.map(format::entry).transpose()?;
         Ok((format::entry(current)?, previous))
-    }
-
-    /// The file with a new current value. The former one becomes the previous one.
-    pub(super) fn with_value(&self, name: &str, value: &Secret) -> Result<(String, Version)> {
-        let found = match self.document.lines_of(name) {
-            Some(_) => Some(self.entries_of(name)?),
-            None => None,
-        };
-        let (current, previous) = found.unzip();
-        let previous = previous.flatten();
-        let known = [current, previous].into_iter().flatten();
-        let version = next_version(known.map(|entry| entry.version))?;
-        let now = fields::seconds(SystemTime::now());
-        let leading = Entry::current(name, &version, now);
-        let mut lines = Entry::seal(&self.data, &leading, value.expose_bytes())?;
-        if let Some(former) = current {
-            lines.push_str(&self.as_previous(former)?);
-        }
-        Ok((self.with_lines(name, &lines)?, Version::new(version)))
-    }
-
-    /// The file with the previous version of a name current again, and the current one previous.
-    /// `None` where the version is the current one already.
-    pub(super) fn with_promoted(&self, name: &str, version: &Version) -> Result<Option<String>> {
-        let wanted = self.find(name, &Stage::Exact(version.clone()))?;
-        if wanted.expires.is_none() {
-            return Ok(None);
-        }
-        let (current, _) = self.entries_of(name)?;
-        let leading = Entry::current(name, wanted.version, wanted.created);
-        let mut lines = Entry::seal(&self.data, &leading, &wanted.open(&self.data)?)?;
-        lines.push_str(&self.as_previous(current)?);
-        self.with_lines(name, &lines).map(Some)
-    }
-
-    fn as_previous(&self, former: Entry<'_>) -> Result<String> {
-        let now = SystemTime::now();
-        let expires = fields::seconds(now.checked_add(PREVIOUS_KEPT).unwrap_or(now));
-        let leading = Entry::previous(former.name, former.version, former.created, expires);
-        Entry::seal(&self.data, &leading, &former.open(&self.data)?)
-    }
-
-    /// The file with the lines of one name replaced, added, or taken away where `lines` is empty.
-    /// All others keep their bytes.
-    pub(super) fn with_lines(&self, name: &str, lines: &str) -> Result<String> {
-        let (before, after) = self.document.around(name);
-        let slots = &self.document.slots;
-        format::compose(
-            &self.data,
-            self.next_epoch()?,
-            slots,
-            &[before, lines, after],
-        )
-    }
-
-    /// The file with one slot more. The entries keep their bytes.
-    pub(super) fn with_slot(&self, slot: &NewSlot) -> Result<(String, SlotInfo)> {
-        if self.document.slots.len() >= MAX_SLOTS {
-            let message = "the file has 8 slots, which is the most";
-            return Err(Error::new(ErrorKind::Unsupported, message)
-                .with_help("remove a slot that nobody uses any more"));
-        }
-        let slot = Slot::make(
-            self.document.id,
-            &self.data.key,
-            &slot.label,
-            &slot.key,
-            slot.cost,
-        )?;
-        let info = SlotInfo::of(&slot);
-        let mut slots = self.document.slots.clone();
-        slots.push(slot);
-        let epoch = self.next_epoch()?;
-        let text = format::compose(&self.data, epoch, &slots, &[self.document.entries()])?;
-        Ok((text, info))
-    }
-
-    /// The file under a new data key: every entry encrypted again, the slots in `without` gone, and
-    /// each other slot made again with the one of `keys` that opens it.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Denied`] if none of `keys` opens a slot that stays.
-    pub(super) fn rotated(&self, without: &[&str], keys: &[&SlotKey]) -> Result<String> {
-        let (file, data_key) = (self.document.id, random_key()?);
-        let stays = |slot: &&Slot| !without.contains(&slot.id.as_str());
-        let mut slots = Vec::new();
-        for slot in self.document.slots.iter().filter(stays) {
-            let mut again = None;
-            for key in keys {
-                if again.is_none() && slot.open(file, key)?.is_some() {
-                    again = Some(slot.wrap_again(file, &data_key, key)?);
-                }
-            }
-            slots.push(again.ok_or_else(|| cant_keep(slot))?);
-        }
-        if slots.is_empty() {
-            let message = "a sealed file without a slot could never be opened again";
-            return Err(Error::new(ErrorKind::Config, message).with_help("add another slot first"));
-        }
-        let data = DataKey::new(file, data_key);
-        let mut entries = String::with_capacity(self.document.entries().len());
-        for (current, previous) in self.document.lines() {
-            for line in [Some(current), previous].into_iter().flatten() {
-                entries.push_str(&format::entry(line)?.seal_again(&self.data, &data)?);
-            }
-        }
-        format::compose(&data, self.next_epoch()?, &slots, &[&entries])
-    }
-
-    pub(super) fn next_epoch(&self) -> Result<u64> {
-        next_epoch(self.document.epoch)
-    }
-}
-
-/// The epoch after this one.
-pub(super) fn next_epoch(epoch: u64) -> Result<u64> {
-    let next = epoch.checked_add(1).filter(|next| *next <= i64::MAX as u64);
-    next.ok_or_else(|| {
-        Error::new(
-            ErrorKind::Unsupported,
-            "the file has reached its last epoch",
-        )
-    })
-}
-
-fn cant_keep(slot: &Slot) -> Error {
-    let (id, label) = (&slot.id, &slot.label);
-    let message = format!("no key was given that opens the slot `{label}` ({id})");
-    Error::new(ErrorKind::Denied, message).with_help(
-        "a new data key must be wrapped for each slot that stays: give its key or passphrase too, \
-         or remove the slot and let its holder be added again",
-    )
-}
-
-/// A slot that is to be made.
-#[derive(Debug, Clone)]
-pub struct NewSlot {
-    label: String,
-    key: SlotKey,
-    cost: Argon2Cost,
-}
-
-impl NewSlot {
-    /// Makes a slot for a key. The label tells people whose it is: one to 64 of `[A-Za-z0-9._-]`.
-    pub fn new(label: impl Into<String>, key: SlotKey) -> Self {
-        Self {
-            label: label.into(),
-            key,
-            cost: Argon2Cost::default(),
-        }
-    }
-
-    pub(super) fn key(&self) -> &SlotKey {
-        &self.key
-    }
-
-    /// Sets what it costs to try a passphrase. Raw keys have no cost.
-    #[must_use]
-    pub fn with_cost(mut self, cost: Argon2Cost) -> Self {
-        self.cost = cost;
-        self
-    }
-}
-
-/// What can be seen of a slot without a key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct SlotInfo {
-    /// Sixteen hexadecimal digits.
-    pub id: String,
-    /// Whose it is.
-    pub label: String,
-    /// Its type: `raw`, `passphrase`, or one that this version does not know.
-    pub kind: String,
-    /// When it was added.
-    pub created: Option<SystemTime>,
-}
-
-impl SlotInfo {
-    pub(super) fn of(slot: &Slot) -> Self {
-        Self {
-            id: slot.id.clone(),
-            label: slot.label.clone(),
-            kind: slot.kind.clone(),
-            created: fields::time(slot.created),
-        }
     }
 }

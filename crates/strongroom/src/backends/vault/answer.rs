@@ -1,6 +1,6 @@
 //! What Vault answered: its status first, and no more of its text than the status calls for.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, header};
 use zeroize::Zeroizing;
@@ -14,6 +14,8 @@ pub(super) struct Answer {
     pub(super) status: u16,
     retry_after: Option<Duration>,
     location: Option<String>,
+    /// The server's clock, as it answered.
+    pub(super) date: Option<SystemTime>,
     body: Zeroizing<Vec<u8>>,
 }
 
@@ -30,6 +32,7 @@ impl Answer {
             status,
             retry_after: text(header::RETRY_AFTER).and_then(seconds_to_wait),
             location: text(header::LOCATION).map(str::to_owned),
+            date: text(header::DATE).and_then(moment),
             body,
         }
     }
@@ -39,18 +42,16 @@ impl Answer {
     /// # Errors
     /// [`ErrorKind::Malformed`] if it is not what Vault answers, as a proxy's page is not.
     pub(super) fn tree(&mut self) -> Result<Tree> {
-        if self.body.is_empty() {
+        let tree = Tree::parse(std::mem::take(&mut self.body)).map_err(|_| self.foreign())?;
+        // Others answer in JSON too, and their "not found" is not about our secret.
+        let is_vaults = |key| tree.find(&[key]).is_some();
+        if !["data", "auth", "errors"].into_iter().any(is_vaults) {
             return Err(self.foreign());
         }
-        Tree::parse(std::mem::take(&mut self.body)).map_err(|_| self.foreign())
+        Ok(tree)
     }
 
-    /// Reports whether the body is a JSON object, as every one of Vault's is, or empty.
-    fn is_vaults(&self) -> bool {
-        self.body.is_empty() || Tree::parse(self.body.clone()).is_ok()
-    }
-
-    /// Reports whether the body says in Vault's form what it refuses: a page of a proxy does not.
+    /// Reports whether the body says in Vault's form what it refuses: that of a proxy does not.
     pub(super) fn is_vaults_refusal(&self) -> bool {
         Tree::parse(self.body.clone()).is_ok_and(|tree| tree.find(&["errors"]).is_some())
     }
@@ -70,8 +71,10 @@ impl Answer {
             "{}: status {} with a body that is not Vault's",
             self.shown, self.status
         );
-        Error::new(ErrorKind::Malformed, message)
-            .with_help("a proxy may stand between, or the address is that of something else")
+        Error::new(ErrorKind::Malformed, message).with_help(
+            "a proxy may stand between, the server may speak https where the address says http, \
+                 or it is something else",
+        )
     }
 
     /// Says what a status means that none of the callers expects.
@@ -104,10 +107,11 @@ impl Answer {
             472 => refused("this node is a disaster recovery secondary (472)"),
             473 => refused("this node is a standby that serves no such request (473)"),
             501 => refused("the server is not initialised (501)"),
-            503 if self.is_vaults() => refused("the server is sealed or in maintenance (503)"),
+            503 if self.is_vaults_refusal() => {
+                refused("the server is sealed or in maintenance (503)")
+            }
             500..=599 => transient(&format!("the server failed (status {status})")),
-            _ if !self.is_vaults() => self.foreign(),
-            403 if !self.is_denial() => self.foreign(),
+            _ if !self.is_vaults_refusal() => self.foreign(),
             401 => Error::new(
                 ErrorKind::Auth,
                 format!("{shown}: our credential is refused (401)"),
@@ -129,13 +133,47 @@ impl Answer {
     }
 }
 
-/// `Retry-After` in seconds, as Vault writes it.
+/// `Retry-After` in seconds, as Vault writes it: rounded down, so that 0 is up to a second.
 fn seconds_to_wait(text: &str) -> Option<Duration> {
-    text.trim().parse().ok().map(Duration::from_secs)
+    let seconds = text.trim().parse::<u64>().ok()?;
+    Some(Duration::from_secs(seconds.saturating_add(1)))
+}
+
+/// A date of HTTP, in the one form that servers may write: `Sun, 06 Nov 1994 08:49:37 GMT`.
+fn moment(text: &str) -> Option<SystemTime> {
+    const MONTHS: &str = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec";
+    let (_, date) = text.split_once(", ")?;
+    let words: Vec<_> = date.split(' ').collect();
+    let [day, month, year, time, "GMT"] = words.as_slice() else {
+        return None;
+    };
+    let month = MONTHS.split(' ').position(|known| known == *month)?;
+    let month = month.checked_add(1)?;
+    humantime::parse_rfc3339(&format!("{year}-{month:02}-{day}T{time}Z")).ok()
 }
 
 /// The host of a redirect; what else its address holds is not ours to show.
 fn host_of(location: &str) -> Option<String> {
     let url = reqwest::Url::parse(location).ok()?;
     url.host_str().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_dates_of_http() {
+        let read = moment("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
+        let since = read.duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        assert_eq!(since.as_secs(), 784_111_777);
+        for text in [
+            "",
+            "Sunday",
+            "Sun, 06 Nov 1994 08:49:37 CET",
+            "Sun, 06 Foo 1994 08:49:37 GMT",
+        ] {
+            assert!(moment(text).is_none(), "{text}");
+        }
+    }
 }

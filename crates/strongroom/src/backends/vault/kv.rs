@@ -147,8 +147,12 @@ impl Kv {
                 None => Some(Read::Nothing),
             });
         }
-        if tree.keys(data).is_empty() && tree.raw(data).is_none_or(|raw| raw == b"null") {
+        if !tree.raw(data).is_some_and(|raw| raw.starts_with(b"{")) {
             return Err(self.unexpected("a secret without data"));
+        }
+        if (generation, number) == (KvVersion::V2, None) {
+            // A write would take it for a secret of the other generation.
+            return Err(self.unexpected("a secret without its version"));
         }
         Ok(Some(Read::Found(Document {
             created: metadata("created_time").and_then(time),
@@ -292,12 +296,13 @@ impl Kv {
         let answer = self.session.call("read the secret", request).await?;
         match answer.status {
             // A well-formed read is answered so while the mount is being upgraded to versions.
-            400 => {
+            400 if answer.is_vaults_refusal() => {
                 let message = format!("{}: the mount can't answer now (400)", self.shown);
                 Err(Error::new(ErrorKind::Transient, message).with_help(
                     "a mount that is being upgraded to version 2 answers so for a while",
                 ))
             }
+            400 => Err(answer.refusal("read the secret")),
             _ => Ok(answer),
         }
     }
@@ -371,7 +376,7 @@ fn done(answer: Answer, doing: &str) -> Result<()> {
 }
 
 /// A string or number of the server's own, never of a secret.
-fn text(tree: &Tree, way: &[&str]) -> Option<String> {
+pub(super) fn text(tree: &Tree, way: &[&str]) -> Option<String> {
     tree.find(way)?;
     let text = tree.value(way).ok()?;
     String::from_utf8(text.to_vec()).ok()

@@ -16,9 +16,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::provider::ProviderHealth;
 
 mod flight;
-mod keeper;
-mod life;
-mod token;
+pub(super) mod keeper;
+pub(super) mod life;
+pub(super) mod token;
 
 use flight::{HeldBack, Outcome};
 use token::Token;
@@ -94,6 +94,11 @@ impl Session {
             session.check_is_alive(&second).await?;
         }
         expected(answer, doing)
+    }
+
+    /// Names what we log in with, and where it comes from.
+    pub(super) fn describe(&self) -> String {
+        self.0.login.describe()
     }
 
     /// Asks Vault what it knows of our token.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::kv::{self, Document, Kv, Read};
 use super::session::Session;
-use super::settings::{self, KvVersion, Settings};
+use super::settings::{self, KvVersion, Settings, wrong};
 use crate::backends::files::expected::check_expected;
 use crate::backends::files::value::check_size;
 use crate::error::{Error, ErrorKind, Result};
@@ -14,7 +14,7 @@ use crate::secret::{Metadata, Provenance, Version};
 mod list;
 
 /// The field that a name without one means.
-const VALUE: &str = "value";
+pub(super) const VALUE: &str = "value";
 
 /// How often a write that expects nothing starts again because another came between.
 const ATTEMPTS: usize = 32;
@@ -33,6 +33,37 @@ pub(super) struct Place {
     pub(super) field: String,
 }
 
+impl Place {
+    /// Says where a secret stands.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] if the `id` of its source can't be a path.
+    pub(super) fn of(settings: &Settings, target: &Target) -> Result<Self> {
+        let (path, field) = match &target.id {
+            // An id is the path itself: what stands before names does not stand before it.
+            Some(id) => {
+                let path = settings::path("the `id` in the secret's source", id)?;
+                if path.is_empty() {
+                    return Err(wrong("the `id` in the secret's source is empty"));
+                }
+                (path, target.field.as_deref())
+            }
+            None => (
+                beneath(&settings.prefix, target.name.path()),
+                target.name.field(),
+            ),
+        };
+        let field = field.unwrap_or(VALUE).to_owned();
+        Ok(Self { path, field })
+    }
+}
+
+/// The path of a name, or of a folder of names.
+fn beneath(prefix: &str, name: &str) -> String {
+    let parts = [prefix, name].into_iter().filter(|part| !part.is_empty());
+    parts.collect::<Vec<_>>().join("/")
+}
+
 impl Store {
     pub(super) fn new(session: Arc<Session>, settings: Settings) -> Self {
         Self {
@@ -45,31 +76,20 @@ impl Store {
     /// Says where a secret stands.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] if the `id` of its source can't be a path.
+    /// As [`Place::of`].
     pub(super) fn place(&self, target: &Target) -> Result<Place> {
-        let (path, field) = match &target.id {
-            // An id is the path itself: what stands before names does not stand before it.
-            Some(id) => {
-                let path = settings::path("the `id` in the secret's source", id)?;
-                (path, target.field.as_deref())
-            }
-            None => (self.path(target.name.path()), target.name.field()),
-        };
-        let field = field.unwrap_or(VALUE).to_owned();
-        Ok(Place { path, field })
+        Place::of(&self.settings, target)
     }
 
     /// The path of a name, or of a folder of names.
     fn path(&self, name: &str) -> String {
-        let parts = [self.settings.prefix.as_str(), name];
-        let parts = parts.into_iter().filter(|part| !part.is_empty());
-        parts.collect::<Vec<_>>().join("/")
+        beneath(&self.settings.prefix, name)
     }
 
     /// Reads one version of a path, from which any number of fields is then taken.
-    pub(super) async fn read(&self, place: &Place, stage: &Stage) -> Result<Document> {
-        let version = self.number(place, stage).await?;
-        self.document(place, version).await
+    pub(super) async fn read(&self, path: &str, stage: &Stage) -> Result<Document> {
+        let version = self.number(path, stage).await?;
+        self.document(path, version).await
     }
 
     pub(super) async fn put(&self, put: &Put) -> Result<Option<Version>> {
@@ -130,9 +150,9 @@ impl Store {
             }
         };
         for _ in 0..ATTEMPTS {
-            let document = self.document(&place, None).await?;
+            let document = self.document(&place.path, None).await?;
             if document.field(&place.field)?.is_none() {
-                return Err(self.absent(&place, Some(&document)));
+                return Err(self.no_field(&place, &document));
             }
             check_expected(expect, document.name_of_version().as_ref())?;
             match document.with_field(&place.field, None)? {
@@ -148,13 +168,13 @@ impl Store {
         Err(contended())
     }
 
-    /// Reads a version of what a place's path holds.
-    async fn document(&self, place: &Place, version: Option<u64>) -> Result<Document> {
-        match self.kv.read(&place.path, version).await? {
+    /// Reads a version of what a path holds.
+    async fn document(&self, path: &str, version: Option<u64>) -> Result<Document> {
+        match self.kv.read(path, version).await? {
             Read::Found(document) => Ok(document),
-            Read::Nothing => Err(self.absent(place, None)),
+            Read::Nothing => Err(self.nothing(path)),
             Read::Gone(gone) => {
-                let (version, path) = (gone.version, &place.path);
+                let version = gone.version;
                 let gone_for = if gone.destroyed {
                     "destroyed"
                 } else {
@@ -183,7 +203,7 @@ impl Store {
         self.demand_versions().await?;
         let history = self.kv.history(&place.path).await?;
         let history = history.filter(|history| history.iter().any(|past| past.readable));
-        let history = history.ok_or_else(|| self.absent(&place, None))?;
+        let history = history.ok_or_else(|| self.nothing(&place.path))?;
         let info = history.into_iter().map(|past| {
             let version = Version::new(past.version.to_string());
             VersionInfo::new(version, past.created, past.readable)
@@ -199,7 +219,7 @@ impl Store {
             Read::Gone(gone) if !gone.destroyed => {
                 self.kv.undelete(&place.path, gone.version).await
             }
-            _ => self.document(&place, None).await.map(drop),
+            _ => self.document(&place.path, None).await.map(drop),
         }
     }
 
@@ -213,12 +233,13 @@ impl Store {
         }
     }
 
-    fn absent(&self, place: &Place, document: Option<&Document>) -> Error {
+    fn nothing(&self, path: &str) -> Error {
+        let message = format!("{}: there is nothing at `{path}`", self.settings.shown);
+        Error::new(ErrorKind::Absent, message)
+    }
+
+    fn no_field(&self, place: &Place, document: &Document) -> Error {
         let (shown, path, field) = (&self.settings.shown, &place.path, &place.field);
-        let Some(document) = document else {
-            let message = format!("{shown}: there is nothing at `{path}`");
-            return Error::new(ErrorKind::Absent, message);
-        };
         let message = format!("{shown}: `{path}` has no field `{field}`");
         let error = Error::new(ErrorKind::Absent, message);
         match document.fields().as_slice() {
@@ -231,9 +252,9 @@ impl Store {
     }
 
     /// The number of the version that a stage means; `None` for the newest.
-    async fn number(&self, place: &Place, stage: &Stage) -> Result<Option<u64>> {
+    async fn number(&self, path: &str, stage: &Stage) -> Result<Option<u64>> {
         let no_such = || {
-            let message = format!("`{}` has no such version", place.path);
+            let message = format!("`{path}` has no such version");
             Error::new(ErrorKind::Absent, message)
         };
         if *stage == Stage::Current {
@@ -247,7 +268,7 @@ impl Store {
                 number.map(Some).ok_or_else(no_such)
             }
             Stage::Previous => {
-                let history = self.kv.history(&place.path).await?.unwrap_or_default();
+                let history = self.kv.history(path).await?.unwrap_or_default();
                 let mut before = history.iter().skip(1).filter(|past| past.readable);
                 before
                     .next()
@@ -268,8 +289,9 @@ impl Store {
         request: &Request,
     ) -> Result<Reply> {
         let Some(value) = document.field(&place.field)? else {
-            return Err(self.absent(place, Some(document)));
+            return Err(self.no_field(place, document));
         };
+        check_size(value.expose_bytes(), &format!("`{}`", place.path))?;
         let version = document.name_of_version();
         if version.is_some() && request.known == version {
             return Ok(Reply::Unchanged);

@@ -110,7 +110,7 @@ fn a_kill_at_a_random_moment_loses_at_most_the_write_at_work() {
 }
 
 #[test]
-#[ignore = "the same for longer"]
+#[ignore = "the same for longer; CONTRIBUTING.md says when and how"]
 fn a_kill_at_a_random_moment_of_1000_writes() {
     kills_during(1_000);
 }

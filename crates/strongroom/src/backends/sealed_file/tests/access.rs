@@ -170,14 +170,14 @@ fn a_removed_slot_opens_nothing_any_more() {
     assert!(error.to_string().contains("third"), "{error}");
     assert_eq!(room.text(), before, "nothing changed");
     room.file
-        .remove_slots(&[&slot.id], &[third.key().clone()])
+        .remove_slots(&[&slot.id], std::slice::from_ref(&third.key))
         .unwrap();
 
     assert_eq!(
         kind(SealedFile::open(room.path(), passphrase(PASSPHRASE))),
         ErrorKind::Denied
     );
-    for key in [room.key.clone(), third.key().clone()] {
+    for key in [room.key.clone(), third.key.clone()] {
         let file = SealedFile::open(room.path(), key).unwrap();
         assert!(file.get(&A, &Stage::Current).unwrap().verify("second"));
         assert!(file.get(&A, &Stage::Previous).unwrap().verify("first"));
