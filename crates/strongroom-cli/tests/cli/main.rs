@@ -27,6 +27,7 @@ mod sealed;
 #[cfg(unix)]
 mod terminal;
 mod vault;
+mod vault_page;
 mod write;
 
 /// Every command's help, results and failures, as files under `tests/cmd`.
