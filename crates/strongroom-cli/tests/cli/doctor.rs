@@ -74,7 +74,7 @@ fn guard_rails_are_among_the_checks() {
 #[cfg(unix)]
 #[test]
 fn a_sealed_file_with_one_slot_is_warned_of() {
-    let project = crate::sealed::Project::new();
+    let project = crate::project::Project::new();
     project.run(&["init"]).ends(0);
     let ran = project.run(&["doctor"]).ends(0);
     assert!(

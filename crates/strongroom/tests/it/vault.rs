@@ -4,6 +4,7 @@ mod admin;
 mod auth;
 mod calls;
 mod conformance;
+mod doctor;
 mod kv;
 mod leases;
 mod status;
