@@ -319,7 +319,8 @@ fn version_1_says_what_it_can_not_do() {
         ran.stderr()
     );
     room.run_with(&["set", "database#user"], b"app").ends(0);
-    let ran = room.run(&["generate", "database#password"]).ends(2);
+    let strong = b"correct-Horse_battery9staple";
+    let ran = room.run_with(&["set", "database#password"], strong).ends(2);
     assert!(
         ran.stderr().contains("without risk to the others"),
         "{}",

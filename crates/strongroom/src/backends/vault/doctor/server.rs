@@ -33,7 +33,7 @@ pub(super) async fn look(
     let mut answer = ask(&transport).await.map_err(|error| ("server", error))?;
     diagnosis.push(clock(answer.date, SystemTime::now()));
     let status = answer.status;
-    let tree = answer.tree().map_err(|error| ("server", error))?;
+    let tree = answer.state().map_err(|error| ("server", error))?;
     let (check, serves) = state(&settings.shown, status, &tree);
     diagnosis.push(check);
     if serves {
