@@ -75,23 +75,6 @@ async fn a_revoked_token_is_replaced_by_one_login_for_all_readers() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reader_that_gives_up_takes_the_login_from_nobody() {
-    let Some(place) = Place::new().await else {
-        return;
-    };
-    let place = Arc::new(place);
-    let provider = place.as_role(json!({})).await;
-    let first = {
-        let (place, provider) = (Arc::clone(&place), Arc::clone(&provider));
-        tokio::spawn(async move { place.read(&provider).await })
-    };
-    let second = place.read(&provider);
-    first.abort();
-    assert_eq!(second.await.unwrap(), VALUE);
-    assert_eq!(place.tokens().await, 1);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_policy_taken_away_is_a_denial_and_no_login() {
     let Some(place) = Place::new().await else {
         return;
