@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::declared::Declared;
 use crate::env::{Deployment, Env};
 use crate::error::{Error, ErrorKind, Result};
+use crate::examination::Examining;
 use crate::provider::SecretProvider;
 use crate::provider_url::ProviderUrl;
 use crate::rails::{GuardRails, Rail};
@@ -56,8 +57,10 @@ pub struct Backend {
     url_keys: &'static [&'static str],
     credentials: &'static [&'static str],
     remote: bool,
+    leases: bool,
     detect: fn(&Env, Deployment) -> Result<Vec<Probe>>,
     open: fn(Connect) -> Opening,
+    doctor: Option<fn(Connect) -> Examining>,
 }
 
 impl Backend {
@@ -73,8 +76,10 @@ impl Backend {
             url_keys: &[],
             credentials: &[],
             remote: false,
+            leases: false,
             detect: |_, _| Ok(Vec::new()),
             open,
+            doctor: None,
         }
     }
 
@@ -127,6 +132,32 @@ impl Backend {
         self
     }
 
+    /// Sets how `strongroom doctor` examines what an address leads to: every step on the way to the
+    /// declared secrets, each one a check, those behind a failed one too where they still mean
+    /// something. It reads no secret, shows none, and ends within a minute. Without it a provider is
+    /// opened and asked for its health.
+    ///
+    /// ```
+    /// use strongroom::{Backend, Check, Diagnosis, Error, ErrorKind};
+    ///
+    /// const STORE: Backend = Backend::new("store", "our own store", |_connect| {
+    ///     Box::pin(async { Err(Error::new(ErrorKind::Unsupported, "nothing to open")) })
+    /// })
+    /// .with_doctor(|_connect| {
+    ///     Box::pin(async {
+    ///         let mut diagnosis = Diagnosis::new();
+    ///         diagnosis.push(Check::ok("licence", "it ends in 200 days"));
+    ///         diagnosis
+    ///     })
+    /// });
+    /// # assert_eq!(STORE.scheme(), "store");
+    /// ```
+    #[must_use]
+    pub const fn with_doctor(mut self, doctor: fn(Connect) -> Examining) -> Self {
+        self.doctor = Some(doctor);
+        self
+    }
+
     /// Returns the scheme of its addresses.
     pub const fn scheme(&self) -> &'static str {
         self.scheme
@@ -147,6 +178,20 @@ impl Backend {
         self.credentials
     }
 
+    /// Says that it can make secrets and lend them: it looks for
+    /// [`DeclaredSource::lease`](crate::DeclaredSource::lease) in what is declared. Any other backend
+    /// is not opened for such a secret.
+    #[must_use]
+    pub const fn with_leases(mut self) -> Self {
+        self.leases = true;
+        self
+    }
+
+    /// Reports whether it can make secrets and lend them.
+    pub const fn has_leases(&self) -> bool {
+        self.leases
+    }
+
     /// Reports whether it is reached over a network, so that its calls are repeated and limited.
     pub const fn is_remote(&self) -> bool {
         self.remote
@@ -160,6 +205,11 @@ impl Backend {
     /// of a backend, by the suite `conformance` for example.
     pub fn open(&self, connect: Connect) -> Opening {
         (self.open)(connect)
+    }
+
+    /// Examines what an address leads to, where the backend knows how.
+    pub(crate) fn examine(&self, connect: &Connect) -> Option<Examining> {
+        self.doctor.map(|doctor| doctor(connect.clone()))
     }
 }
 

@@ -146,6 +146,9 @@ pub struct DeclaredSource {
     pub name: Option<SecretName>,
     /// The field of `id` that is meant.
     pub field: Option<String>,
+    /// Whether reading `id` makes a new secret that the backend lends for a time: a dynamic secret.
+    /// It is then read once, and its lease renewed.
+    pub lease: bool,
 }
 
 impl DeclaredSource {
@@ -164,6 +167,13 @@ impl DeclaredSource {
             field,
             ..Self::default()
         }
+    }
+
+    /// Says that reading the identifier makes a new secret, which the backend lends for a time.
+    #[must_use]
+    pub fn with_lease(mut self) -> Self {
+        self.lease = true;
+        self
     }
 
     /// Sets the provider, by its name in the manifest.

@@ -17,6 +17,7 @@ use crate::rails::Rail;
 use crate::secrets::Secrets;
 
 mod detection;
+mod examine;
 mod plan;
 mod variables;
 
@@ -189,23 +190,7 @@ impl SecretsBuilder {
     /// [`ErrorKind::Config`] if no choice can be made or a provider itself was handed over, and
     /// [`ErrorKind::Policy`] if a guard rail refuses the address.
     pub fn explain_connect(&self) -> Result<Connect> {
-        let plan = self.plan()?;
-        let chosen = plan.detection.chosen()?;
-        for (rail, sentence) in &chosen.rails {
-            plan.rails.check(*rail, sentence, None)?;
-        }
-        let url = chosen.url.as_ref();
-        let url = url.ok_or_else(|| Error::new(ErrorKind::Config, "it has no address"))?;
-        self.backend_of(url)?;
-        Ok(Connect {
-            url: url.clone(),
-            env: Arc::clone(&plan.env),
-            rails: plan.rails.clone(),
-            declared: plan.declared.into(),
-            base_dir: chosen.base_dir.clone(),
-            block_in_place: self.block_in_place,
-            trusted: !chosen.in_manifest || !self.distrusts(&plan.manifest),
-        })
+        self.connect_to_chosen(&self.plan()?)
     }
 
     /// Decides and connects, without reading any secret.
@@ -229,17 +214,9 @@ impl SecretsBuilder {
         for warning in &plan.detection.warnings {
             plan.rails.say(warning.clone());
         }
-        for (rail, sentence) in &chosen.rails {
-            plan.rails.check(*rail, sentence, None)?;
-        }
-        let main = match (&self.provider, &chosen.url) {
-            (Some(provider), None) => Arc::clone(provider),
-            (_, Some(url)) => {
-                let trusted = !chosen.in_manifest || !self.distrusts(&plan.manifest);
-                let base_dir = chosen.base_dir.clone();
-                self.open(&plan, url, base_dir, trusted, None).await?
-            }
-            (None, None) => return Err(Error::new(ErrorKind::Config, "no provider was chosen")),
+        let main = match &self.provider {
+            Some(provider) if chosen.url.is_none() => Arc::clone(provider),
+            _ => self.open(&plan, self.connect_to_chosen(&plan)?).await?,
         };
         let mut connection = Connection::new(
             plan.detection.clone(),
@@ -250,10 +227,8 @@ impl SecretsBuilder {
         for (name, url) in &plan.manifest.providers {
             let used = |declared: &Declared| serves(declared, Some(name));
             if plan.declared.iter().any(used) {
-                detection::check_allowed(&plan.manifest, url)?;
-                let base_dir = plan.manifest.base_dir.clone();
-                let trusted = !self.distrusts(&plan.manifest);
-                let opened = self.open(&plan, url, base_dir, trusted, Some(name)).await?;
+                let connect = self.connect_to_named(&plan, name, url)?;
+                let opened = self.open(&plan, connect).await?;
                 connection.add(name, opened);
             }
         }
@@ -275,14 +250,34 @@ impl SecretsBuilder {
         self.distrust_found_manifest && manifest.found_by_search
     }
 
-    async fn open(
+    /// What the chosen backend gets, once the guard rails let its address through.
+    fn connect_to_chosen(&self, plan: &Plan) -> Result<Connect> {
+        let chosen = plan.detection.chosen()?;
+        for (rail, sentence) in &chosen.rails {
+            plan.rails.check(*rail, sentence, None)?;
+        }
+        let url = chosen.url.as_ref();
+        let url = url.ok_or_else(|| Error::new(ErrorKind::Config, "it has no address"))?;
+        let trusted = !chosen.in_manifest || !self.distrusts(&plan.manifest);
+        self.connect_to(plan, url, chosen.base_dir.clone(), trusted, None)
+    }
+
+    /// What the backend of a provider gets that the manifest names.
+    fn connect_to_named(&self, plan: &Plan, name: &str, url: &ProviderUrl) -> Result<Connect> {
+        detection::check_allowed(&plan.manifest, url)?;
+        let base_dir = plan.manifest.base_dir.clone();
+        let trusted = !self.distrusts(&plan.manifest);
+        self.connect_to(plan, url, base_dir, trusted, Some(name))
+    }
+
+    fn connect_to(
         &self,
         plan: &Plan,
         url: &ProviderUrl,
         base_dir: PathBuf,
         trusted: bool,
         provider: Option<&str>,
-    ) -> Result<Arc<dyn SecretProvider>> {
+    ) -> Result<Connect> {
         let backend = self.backend_of(url)?;
         if url.is_plaintext_to_elsewhere() {
             let sentence = format!("{url} is reached by plain http");
@@ -292,15 +287,33 @@ impl SecretsBuilder {
             .declared
             .iter()
             .filter(|declared| serves(declared, provider));
-        let connect = Connect {
+        let declared: Arc<[Declared]> = declared.cloned().collect();
+        let leased = |declared: &&Declared| declared.source.as_ref().is_some_and(|s| s.lease);
+        if let Some(leased) = declared
+            .iter()
+            .find(leased)
+            .filter(|_| !backend.has_leases())
+        {
+            let message = format!(
+                "{} lends no secrets, and its source asks for a lease",
+                backend.title()
+            );
+            let error = Error::new(ErrorKind::Config, message).with_name(&leased.name);
+            return Err(error.with_help("take `lease = true` out of its source"));
+        }
+        Ok(Connect {
             url: url.clone(),
             env: Arc::clone(&plan.env),
             rails: plan.rails.clone(),
-            declared: declared.cloned().collect(),
+            declared,
             base_dir,
             block_in_place: self.block_in_place,
             trusted,
-        };
+        })
+    }
+
+    async fn open(&self, plan: &Plan, connect: Connect) -> Result<Arc<dyn SecretProvider>> {
+        let backend = self.backend_of(&connect.url)?;
         let provider = backend.open(connect).await?;
         Ok(if backend.is_remote() {
             layers::wrap(provider, &plan.manifest.layers)

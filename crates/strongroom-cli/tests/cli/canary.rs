@@ -222,7 +222,7 @@ fn no_command_shows_what_a_document_holds() {
 #[cfg(unix)]
 #[test]
 fn no_command_shows_a_value_of_a_sealed_file() {
-    let project = crate::sealed::Project::new();
+    let project = crate::project::Project::new();
     project.run(&["init"]).ends(0);
     for kind in KINDS {
         project.set(&format!("weak/{kind}"), CANARY);

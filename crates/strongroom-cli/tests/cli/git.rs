@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::harness::{Ran, TOKEN};
-use crate::sealed::{FILE, Project};
+use crate::project::{FILE, Project};
 
 /// A project in a repository that knows of sealed files, with one commit.
 struct Repository(Project);

@@ -17,6 +17,8 @@ mod git;
 mod harness;
 mod program;
 #[cfg(unix)]
+mod project;
+#[cfg(unix)]
 mod prompts;
 mod readme;
 #[cfg(unix)]

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use crate::harness::{Ran, TOKEN};
-use crate::sealed::{FILE, PASSPHRASE, Project};
+use crate::project::{FILE, PASSPHRASE, Project};
 use crate::terminal::{Terminal, again};
 
 const OTHER: &str = "eleven ferries under a quiet moon";

@@ -11,6 +11,8 @@ mod answer;
 #[cfg(feature = "vault")]
 mod kv;
 #[cfg(feature = "vault")]
+mod leases;
+#[cfg(feature = "vault")]
 mod login;
 #[cfg(feature = "vault")]
 mod provider;
@@ -34,6 +36,7 @@ pub(super) const BACKEND: Backend = Backend::new("vault", "HashiCorp Vault / Ope
     .with_url_keys(URL_KEYS)
     .with_credentials(CREDENTIALS)
     .remote()
+    .with_leases()
     .with_detect(detect);
 
 /// The variables that hold a credential, or lead to one.
@@ -91,11 +94,12 @@ fn open(connect: super::Connect) -> super::Opening {
     Box::pin(async move {
         let settings = settings::Settings::read(&connect)?;
         trust::check(&connect, &settings.base)?;
+        let declared = std::sync::Arc::clone(&connect.declared);
         let transport = std::sync::Arc::new(transport::Transport::new(connect, settings)?);
         let session =
             std::sync::Arc::new(session::Session::new(std::sync::Arc::clone(&transport))?);
         let settings = transport.settings().clone();
-        let provider = provider::Provider::new(session, settings);
+        let provider = provider::Provider::new(session, settings, &declared);
         Ok(std::sync::Arc::new(provider) as std::sync::Arc<dyn crate::provider::SecretProvider>)
     })
 }

@@ -188,10 +188,12 @@ impl Reader<'_> {
             id: self.text(dict, &at("id"))?,
             name: self.parsed(dict, &at("name"))?.map(|(name, _)| name),
             field: self.text(dict, &at("field"))?,
+            lease: self.flag(dict, &at("lease"))?.unwrap_or(false),
         };
         let problem = match (&source.id, &source.name, &source.field) {
             (Some(_), Some(_), _) => "has both `id` and `name`; keep one",
             (None, _, Some(_)) => "has a `field` without an `id`; write `name = \"path#field\"`",
+            (None, _, None) if source.lease => "has a `lease` without an `id`",
             _ => return Ok(source),
         };
         Err(self.wrong(value, &["secrets", text, "source"], problem))

@@ -32,7 +32,7 @@ const SECRET: &[&str] = &[
     "length",
     "rotate_after",
 ];
-const SOURCE: &[&str] = &["provider", "id", "name", "field"];
+const SOURCE: &[&str] = &["provider", "id", "name", "field", "lease"];
 
 /// Refuses every unknown key of a document, in the profiles that are not in use too: a slip in
 /// `[production]` should show on the laptop.

@@ -61,6 +61,7 @@ fn origin(declared: &Declared) -> Origin<'_> {
         id,
         name,
         field,
+        lease: _,
     }) = &declared.source
     else {
         return (None, Err(&declared.name), None);

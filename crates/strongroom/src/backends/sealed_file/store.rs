@@ -23,7 +23,7 @@ use state::Safeguards;
 ///
 /// Each call reads the file again, opens its slot and checks its seal; each change does so under a
 /// lock and replaces the file as a whole. So any number of handles, threads and processes can use
-/// one file. Only the first call after [`open`](Self::open) takes what the opening has read and
+/// one file. Only the first reading after [`open`](Self::open) takes what the opening has read and
 /// checked, if the file is still the same one, unchanged. The calls block: async code calls them in
 /// `spawn_blocking`.
 ///
@@ -49,7 +49,7 @@ pub struct SealedFile {
     id: FileId,
     /// What a file is checked with that was opened by its address.
     safeguards: Option<Safeguards>,
-    /// What the opening read, for the first call.
+    /// What the opening read, for the first reading.
     opened: Mutex<Option<(Stamp, Unlocked)>>,
 }
 

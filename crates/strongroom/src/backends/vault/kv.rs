@@ -376,7 +376,7 @@ fn done(answer: Answer, doing: &str) -> Result<()> {
 }
 
 /// A string or number of the server's own, never of a secret.
-fn text(tree: &Tree, way: &[&str]) -> Option<String> {
+pub(super) fn text(tree: &Tree, way: &[&str]) -> Option<String> {
     tree.find(way)?;
     let text = tree.value(way).ok()?;
     String::from_utf8(text.to_vec()).ok()

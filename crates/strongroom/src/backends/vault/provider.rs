@@ -1,6 +1,6 @@
 //! Vault as a provider: one read of a path answers every request for one of its fields.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,10 +8,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use tokio::task::JoinSet;
 
+use super::leases::Leases;
 use super::session::Session;
-use super::settings::Settings;
-use super::store::Store;
+use super::settings::{self, Settings};
+use super::store::{Place, Store, VALUE};
 use crate::backends::files::batch::{fail_all, repeat};
+use crate::declared::Declared;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::SecretName;
 use crate::provider::{
@@ -25,16 +27,56 @@ pub(super) struct Provider {
     shown: String,
     session: Arc<Session>,
     store: Arc<Store>,
+    leases: Arc<Leases>,
+    /// The names whose source says that reading it makes the secret.
+    lent: HashSet<SecretName>,
     closed: AtomicBool,
 }
 
+/// What answers a read: a version of what a path holds, or what reading it makes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Origin {
+    Store,
+    Lease,
+}
+
 impl Provider {
-    pub(super) fn new(session: Arc<Session>, settings: Settings) -> Self {
+    pub(super) fn new(session: Arc<Session>, settings: Settings, declared: &[Declared]) -> Self {
+        let lent = declared.iter().filter(|declared| {
+            let source = declared.source.as_ref();
+            source.is_some_and(|source| source.lease)
+        });
         Self {
+            leases: Arc::new(Leases::new(Arc::clone(&session), &settings.shown)),
+            lent: lent.map(|declared| declared.name.clone()).collect(),
             shown: settings.shown.clone(),
             store: Arc::new(Store::new(Arc::clone(&session), settings)),
             session,
             closed: AtomicBool::new(false),
+        }
+    }
+
+    fn place(&self, request: &Request) -> Result<(Origin, Place)> {
+        let target = &request.target;
+        let Some(id) = target
+            .id
+            .as_ref()
+            .filter(|_| self.lent.contains(&target.name))
+        else {
+            return Ok((Origin::Store, self.store.place(target)?));
+        };
+        if request.stage != Stage::Current {
+            return Err(lent());
+        }
+        let path = settings::path("the `id` in the secret's source", id)?;
+        let field = target.field.as_deref().unwrap_or(VALUE).to_owned();
+        Ok((Origin::Lease, Place { path, field }))
+    }
+
+    fn check_not_lent(&self, target: &Target) -> Result<()> {
+        match target.id.is_some() && self.lent.contains(&target.name) {
+            true => Err(lent().with_name(&target.name)),
+            false => Ok(()),
         }
     }
 
@@ -67,20 +109,30 @@ impl SecretProvider for Provider {
             Err(error) => return fail_all(wanted, &error),
         };
         let mut answers: Vec<Option<Result<Reply>>> = wanted.iter().map(|_| None).collect();
-        let mut reads: HashMap<(String, &Stage), Vec<(usize, Request)>> = HashMap::new();
+        let mut reads: HashMap<(Origin, String, &Stage), Vec<Wanted>> = HashMap::new();
         for (at, (request, answer)) in wanted.iter().zip(&mut answers).enumerate() {
-            match store.place(&request.target) {
-                Ok(place) => {
-                    let read = reads.entry((place.path, &request.stage)).or_default();
-                    read.push((at, request.clone()));
+            match self.place(request) {
+                Ok((origin, place)) => {
+                    let key = (origin, place.path.clone(), &request.stage);
+                    let request = request.clone();
+                    reads
+                        .entry(key)
+                        .or_default()
+                        .push(Wanted { at, place, request });
                 }
                 Err(error) => *answer = Some(Err(error)),
             }
         }
         let mut running = JoinSet::new();
-        for requests in reads.into_values() {
-            let store = Arc::clone(store);
-            running.spawn(async move { read(&store, requests).await });
+        for ((origin, path, stage), wanted) in reads {
+            let (store, leases, stage) =
+                (Arc::clone(store), Arc::clone(&self.leases), stage.clone());
+            running.spawn(async move {
+                match origin {
+                    Origin::Store => read(&store, &path, &stage, &wanted).await,
+                    Origin::Lease => borrow(&leases, &path, &wanted).await,
+                }
+            });
         }
         while let Some(read) = running.join_next().await {
             // A read that panicked leaves its requests without an answer; that is said below.
@@ -101,12 +153,16 @@ impl SecretProvider for Provider {
     }
 
     async fn put(&self, put: &Put) -> Result<Option<Version>> {
-        let written = self.store()?.put(put).await;
+        let store = self.store()?;
+        self.check_not_lent(&put.target)?;
+        let written = store.put(put).await;
         written.map_err(|error| error.with_name(&put.target.name))
     }
 
     async fn delete(&self, target: &Target, expect: &Expect) -> Result<()> {
-        let deleted = self.store()?.delete(target, expect).await;
+        let store = self.store()?;
+        self.check_not_lent(target)?;
+        let deleted = store.delete(target, expect).await;
         deleted.map_err(|error| error.with_name(&target.name))
     }
 
@@ -123,33 +179,79 @@ impl SecretProvider for Provider {
         if self.closed.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
+        self.leases.close().await;
         self.session.close().await
     }
 
+    async fn changed(&self) -> Result<()> {
+        self.store()?;
+        self.leases.changed().await;
+        Ok(())
+    }
+
     async fn versions(&self, target: &Target) -> Result<Vec<VersionInfo>> {
-        let versions = self.store()?.versions(target).await;
+        let store = self.store()?;
+        self.check_not_lent(target)?;
+        let versions = store.versions(target).await;
         versions.map_err(|error| error.with_name(&target.name))
     }
 
     async fn restore(&self, target: &Target) -> Result<()> {
-        let restored = self.store()?.restore(target).await;
+        let store = self.store()?;
+        self.check_not_lent(target)?;
+        let restored = store.restore(target).await;
         restored.map_err(|error| error.with_name(&target.name))
     }
 }
 
+/// One request of a batch, and its place in it.
+struct Wanted {
+    at: usize,
+    place: Place,
+    request: Request,
+}
+
+type Answered = Vec<(usize, Result<Reply>)>;
+
 /// Reads one version of one path, and answers all requests for its fields from it.
-async fn read(store: &Store, requests: Vec<(usize, Request)>) -> Vec<(usize, Result<Reply>)> {
-    let document = match requests.first() {
-        Some((_, first)) => match store.place(&first.target) {
-            Ok(place) => store.read(&place, &first.stage).await,
-            Err(error) => Err(error),
-        },
-        None => return Vec::new(),
-    };
-    let answer = |request: &Request| match &document {
-        Ok(document) => store.reply(&store.place(&request.target)?, document, request),
+async fn read(store: &Store, path: &str, stage: &Stage, wanted: &[Wanted]) -> Answered {
+    let document = store.read(path, stage).await;
+    answer(wanted, |wanted| match &document {
+        Ok(document) => store.reply(&wanted.place, document, &wanted.request),
         Err(error) => Err(repeat(error)),
-    };
-    let answered = requests.iter().map(|(at, request)| (*at, answer(request)));
-    answered.collect()
+    })
+}
+
+/// Gets what a path lends, and answers all requests for its fields from it.
+async fn borrow(leases: &Leases, path: &str, wanted: &[Wanted]) -> Answered {
+    let lease = leases.read(path).await;
+    answer(wanted, |wanted| {
+        let lease = lease.as_ref().map_err(repeat)?;
+        let (known, version) = (&wanted.request.known, lease.version());
+        let Some(secret) = lease.field(&wanted.place.field)? else {
+            let message = format!("what `{path}` lends has no field `{}`", wanted.place.field);
+            let help = format!("its fields are: {}", lease.fields().join(", "));
+            return Err(Error::new(ErrorKind::Absent, message).with_help(help));
+        };
+        if version.is_some() && *known == version {
+            return Ok(Reply::Unchanged);
+        }
+        let metadata = secret
+            .metadata()
+            .clone()
+            .with_name(&wanted.request.target.name);
+        Ok(Reply::Value(secret.with_metadata(metadata)))
+    })
+}
+
+fn answer(wanted: &[Wanted], reply: impl Fn(&Wanted) -> Result<Reply>) -> Answered {
+    wanted
+        .iter()
+        .map(|wanted| (wanted.at, reply(wanted)))
+        .collect()
+}
+
+fn lent() -> Error {
+    let message = "a dynamic secret is made by reading it: it has one version, and is not written";
+    Error::new(ErrorKind::Unsupported, message)
 }

@@ -16,9 +16,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::provider::ProviderHealth;
 
 mod flight;
-mod keeper;
-mod life;
-mod token;
+pub(super) mod keeper;
+pub(super) mod life;
+pub(super) mod token;
 
 use flight::{HeldBack, Outcome};
 use token::Token;

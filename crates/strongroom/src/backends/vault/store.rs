@@ -14,7 +14,7 @@ use crate::secret::{Metadata, Provenance, Version};
 mod list;
 
 /// The field that a name without one means.
-const VALUE: &str = "value";
+pub(super) const VALUE: &str = "value";
 
 /// How often a write that expects nothing starts again because another came between.
 const ATTEMPTS: usize = 32;
@@ -70,9 +70,9 @@ impl Store {
     }
 
     /// Reads one version of a path, from which any number of fields is then taken.
-    pub(super) async fn read(&self, place: &Place, stage: &Stage) -> Result<Document> {
-        let version = self.number(place, stage).await?;
-        self.document(place, version).await
+    pub(super) async fn read(&self, path: &str, stage: &Stage) -> Result<Document> {
+        let version = self.number(path, stage).await?;
+        self.document(path, version).await
     }
 
     pub(super) async fn put(&self, put: &Put) -> Result<Option<Version>> {
@@ -133,9 +133,9 @@ impl Store {
             }
         };
         for _ in 0..ATTEMPTS {
-            let document = self.document(&place, None).await?;
+            let document = self.document(&place.path, None).await?;
             if document.field(&place.field)?.is_none() {
-                return Err(self.absent(&place, Some(&document)));
+                return Err(self.no_field(&place, &document));
             }
             check_expected(expect, document.name_of_version().as_ref())?;
             match document.with_field(&place.field, None)? {
@@ -151,13 +151,13 @@ impl Store {
         Err(contended())
     }
 
-    /// Reads a version of what a place's path holds.
-    async fn document(&self, place: &Place, version: Option<u64>) -> Result<Document> {
-        match self.kv.read(&place.path, version).await? {
+    /// Reads a version of what a path holds.
+    async fn document(&self, path: &str, version: Option<u64>) -> Result<Document> {
+        match self.kv.read(path, version).await? {
             Read::Found(document) => Ok(document),
-            Read::Nothing => Err(self.absent(place, None)),
+            Read::Nothing => Err(self.nothing(path)),
             Read::Gone(gone) => {
-                let (version, path) = (gone.version, &place.path);
+                let version = gone.version;
                 let gone_for = if gone.destroyed {
                     "destroyed"
                 } else {
@@ -186,7 +186,7 @@ impl Store {
         self.demand_versions().await?;
         let history = self.kv.history(&place.path).await?;
         let history = history.filter(|history| history.iter().any(|past| past.readable));
-        let history = history.ok_or_else(|| self.absent(&place, None))?;
+        let history = history.ok_or_else(|| self.nothing(&place.path))?;
         let info = history.into_iter().map(|past| {
             let version = Version::new(past.version.to_string());
             VersionInfo::new(version, past.created, past.readable)
@@ -202,7 +202,7 @@ impl Store {
             Read::Gone(gone) if !gone.destroyed => {
                 self.kv.undelete(&place.path, gone.version).await
             }
-            _ => self.document(&place, None).await.map(drop),
+            _ => self.document(&place.path, None).await.map(drop),
         }
     }
 
@@ -216,12 +216,13 @@ impl Store {
         }
     }
 
-    fn absent(&self, place: &Place, document: Option<&Document>) -> Error {
+    fn nothing(&self, path: &str) -> Error {
+        let message = format!("{}: there is nothing at `{path}`", self.settings.shown);
+        Error::new(ErrorKind::Absent, message)
+    }
+
+    fn no_field(&self, place: &Place, document: &Document) -> Error {
         let (shown, path, field) = (&self.settings.shown, &place.path, &place.field);
-        let Some(document) = document else {
-            let message = format!("{shown}: there is nothing at `{path}`");
-            return Error::new(ErrorKind::Absent, message);
-        };
         let message = format!("{shown}: `{path}` has no field `{field}`");
         let error = Error::new(ErrorKind::Absent, message);
         match document.fields().as_slice() {
@@ -234,9 +235,9 @@ impl Store {
     }
 
     /// The number of the version that a stage means; `None` for the newest.
-    async fn number(&self, place: &Place, stage: &Stage) -> Result<Option<u64>> {
+    async fn number(&self, path: &str, stage: &Stage) -> Result<Option<u64>> {
         let no_such = || {
-            let message = format!("`{}` has no such version", place.path);
+            let message = format!("`{path}` has no such version");
             Error::new(ErrorKind::Absent, message)
         };
         if *stage == Stage::Current {
@@ -250,7 +251,7 @@ impl Store {
                 number.map(Some).ok_or_else(no_such)
             }
             Stage::Previous => {
-                let history = self.kv.history(&place.path).await?.unwrap_or_default();
+                let history = self.kv.history(path).await?.unwrap_or_default();
                 let mut before = history.iter().skip(1).filter(|past| past.readable);
                 before
                     .next()
@@ -271,7 +272,7 @@ impl Store {
         request: &Request,
     ) -> Result<Reply> {
         let Some(value) = document.field(&place.field)? else {
-            return Err(self.absent(place, Some(document)));
+            return Err(self.no_field(place, document));
         };
         check_size(value.expose_bytes(), &format!("`{}`", place.path))?;
         let version = document.name_of_version();

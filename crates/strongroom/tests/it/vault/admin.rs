@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use serde_json::{Value, json};
 use strongroom::Env;
 
+use crate::servers;
+
 /// A server, and a token that may do everything there.
 #[derive(Clone)]
 pub(crate) struct Admin {
@@ -17,21 +19,7 @@ pub(crate) struct Admin {
 impl Admin {
     /// The server that all tests share.
     pub(crate) fn shared() -> Option<Self> {
-        let env = Env::process();
-        let var = |name| env.var(name).unwrap().map(str::to_owned);
-        let address = var("STRONGROOM_TEST_VAULT_ADDR");
-        let token = var("STRONGROOM_TEST_VAULT_TOKEN");
-        match (address, token) {
-            (Some(address), Some(token)) => Some(Self::new(address, token)),
-            _ => {
-                assert!(
-                    env.var("CI").unwrap().is_none(),
-                    "no server: run `cargo xtask test`"
-                );
-                eprintln!("not run: needs `cargo xtask servers`");
-                None
-            }
-        }
+        servers::vault().map(|server| Self::new(server.address, server.token))
     }
 
     pub(crate) fn new(address: impl Into<String>, token: impl Into<String>) -> Self {

@@ -45,7 +45,7 @@ impl SealedFile {
         Self::unlocked(location, read, key, Some(safeguards))
     }
 
-    /// Opens what was read, and holds it for the first call.
+    /// Opens what was read, and holds it for the first reading.
     pub(super) fn unlocked(
         location: Location,
         (document, stamp): (Document, Option<Stamp>),
@@ -67,15 +67,19 @@ impl SealedFile {
 
     /// Reads the file once; several names are then read from one state of it.
     pub(in super::super) fn read(&self) -> Result<Unlocked> {
-        self.read_in(&self.location.root()?)
+        self.read_in(&self.location.root()?, |stamp| self.held(stamp))
     }
 
-    fn read_in(&self, root: &Dir) -> Result<Unlocked> {
+    fn read_in(
+        &self,
+        root: &Dir,
+        held: impl FnOnce(&Stamp) -> Option<Unlocked>,
+    ) -> Result<Unlocked> {
         let mut opened = self.location.open(root)?;
         if let Some(safeguards) = &self.safeguards {
             safeguards.check_writers(&opened, &self.location)?;
         }
-        let unlocked = match self.taken(&Stamp::of(&opened.metadata)) {
+        let unlocked = match held(&Stamp::of(&opened.metadata)) {
             Some(unlocked) => unlocked,
             None => self.unlock(self.location.read(&mut opened)?.0)?,
         };
@@ -84,7 +88,7 @@ impl SealedFile {
     }
 
     /// Takes what the opening read, if the file is still the one of this stamp.
-    fn taken(&self, now: &Stamp) -> Option<Unlocked> {
+    fn held(&self, now: &Stamp) -> Option<Unlocked> {
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         let (stamp, unlocked) = opened.take()?;
         (stamp == *now).then_some(unlocked)
@@ -137,8 +141,8 @@ impl SealedFile {
         let root = self.location.root()?;
         let _lock = self.location.lock(&root)?;
         self.location.refuse_link(&root)?;
-        // Only what is there now that nobody else writes: an update in between would be lost.
-        let unlocked = self.read_in(&root)?;
+        // Read again now that nobody else writes: an update in between would be lost.
+        let unlocked = self.read_in(&root, |_| None)?;
         let (text, done) = work(&unlocked)?;
         let Some(text) = text else { return Ok(done) };
         self.location.replace(&root, &text)?;
@@ -224,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_call_and_no_other_takes_what_the_opening_read() {
+    fn the_first_reading_and_no_other_takes_what_the_opening_read() {
         let room = Room::new();
         let file = room.hold(room.open(), &room.old);
         assert_reads(&file, "first");
@@ -256,14 +260,13 @@ mod tests {
     }
 
     #[test]
-    fn a_change_starts_from_what_is_there() {
+    fn a_change_reads_again() {
         let room = Room::new();
-        let file = room.open();
+        let file = room.hold(room.open(), &room.old);
         let other = SecretName::from_static("other");
-        let value = Secret::from_text("kept");
-        room.open().put(&other, &value, &Expect::Any).unwrap();
-        put(&file, "third");
-        assert!(file.get(&other, &Stage::Current).unwrap().verify("kept"));
+        let value = Secret::from_text("value");
+        file.put(&other, &value, &Expect::Absent).unwrap();
+        assert_reads(&file, "second");
     }
 
     #[test]

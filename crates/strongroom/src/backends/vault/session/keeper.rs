@@ -43,7 +43,7 @@ pub(super) async fn keep(session: Weak<Inner>, mut token: Arc<Token>) {
 }
 
 /// Sleeps by both clocks of a [`Moment`].
-async fn sleep(wait: Duration) {
+pub(in crate::backends::vault) async fn sleep(wait: Duration) {
     let begun = Moment::now();
     loop {
         let left = wait.saturating_sub(begun.elapsed());

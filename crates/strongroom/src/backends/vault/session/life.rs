@@ -12,9 +12,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// How long a token lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Life {
+pub(in crate::backends::vault) struct Life {
     /// From the login or the last renewal on; `None` for ever.
-    pub(super) ttl: Option<Duration>,
+    pub(in crate::backends::vault) ttl: Option<Duration>,
     /// The most that it was ever given: a renewal that gives much less runs into its maximum.
     full: Option<Duration>,
     renewable: bool,
@@ -22,7 +22,7 @@ pub(super) struct Life {
 
 /// What to do about a token next, and in how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
+pub(in crate::backends::vault) enum Step {
     /// It needs nothing.
     Rest,
     Renew(Duration),
@@ -31,7 +31,7 @@ pub(super) enum Step {
 }
 
 impl Life {
-    pub(super) fn new(ttl: Option<Duration>, renewable: bool) -> Self {
+    pub(in crate::backends::vault) fn new(ttl: Option<Duration>, renewable: bool) -> Self {
         let full = ttl;
         Self {
             ttl,
@@ -40,7 +40,7 @@ impl Life {
         }
     }
 
-    pub(super) fn renewed(self, ttl: Duration, renewable: bool) -> Self {
+    pub(in crate::backends::vault) fn renewed(self, ttl: Duration, renewable: bool) -> Self {
         Self {
             ttl: Some(ttl),
             full: self.full.max(Some(ttl)),
@@ -48,7 +48,7 @@ impl Life {
         }
     }
 
-    pub(super) fn unrenewable(self) -> Self {
+    pub(in crate::backends::vault) fn unrenewable(self) -> Self {
         Self {
             renewable: false,
             ..self
@@ -57,7 +57,12 @@ impl Life {
 
     /// Decides. `age` is the time since the login or the last renewal, `failures` counts the steps
     /// that failed since, `chance` is between 0 and 1.
-    pub(super) fn next(self, age: Duration, failures: u32, chance: f64) -> Step {
+    pub(in crate::backends::vault) fn next(
+        self,
+        age: Duration,
+        failures: u32,
+        chance: f64,
+    ) -> Step {
         let Some(ttl) = self.ttl else {
             return Step::Rest;
         };
@@ -83,14 +88,14 @@ impl Life {
 }
 
 /// How long to wait after this many failures in a row: by chance anything up to a time that doubles.
-pub(super) fn back_off(failures: u32, chance: f64) -> Duration {
+pub(in crate::backends::vault) fn back_off(failures: u32, chance: f64) -> Duration {
     let doubled = 2_u32.saturating_pow(failures.saturating_sub(1));
     let longest = FIRST_WAIT.saturating_mul(doubled).min(LONGEST_WAIT);
     part(longest, chance).max(FLOOR)
 }
 
 /// A number between 0 and 1.
-pub(super) fn chance() -> f64 {
+pub(in crate::backends::vault) fn chance() -> f64 {
     getrandom::u32().map_or(0.5, |random| f64::from(random) / f64::from(u32::MAX))
 }
 

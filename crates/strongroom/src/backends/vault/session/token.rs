@@ -23,20 +23,20 @@ pub(super) struct Token {
 /// A moment by two clocks. Of the time since, the longer is believed: one of them stands still
 /// while the machine is suspended.
 #[derive(Clone, Copy)]
-pub(super) struct Moment {
+pub(in crate::backends::vault) struct Moment {
     instant: Instant,
     clock: Duration,
 }
 
 impl Moment {
-    pub(super) fn now() -> Self {
+    pub(in crate::backends::vault) fn now() -> Self {
         Self {
             instant: Instant::now(),
             clock: Clock::System.now(),
         }
     }
 
-    pub(super) fn elapsed(&self) -> Duration {
+    pub(in crate::backends::vault) fn elapsed(&self) -> Duration {
         let suspended = Clock::System.now().saturating_sub(self.clock);
         self.instant.elapsed().max(suspended)
     }
