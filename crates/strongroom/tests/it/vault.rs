@@ -3,7 +3,6 @@
 mod admin;
 mod auth;
 mod calls;
-mod canary;
 mod conformance;
 mod kv;
 mod leases;
