@@ -3,6 +3,7 @@
 mod admin;
 mod auth;
 mod calls;
+mod canary;
 mod conformance;
 mod kv;
 mod leases;
