@@ -3,11 +3,14 @@
 mod admin;
 mod auth;
 mod calls;
+mod canary;
 mod conformance;
 mod kv;
 mod leases;
+mod outage;
 mod status;
 mod stub;
+mod tls;
 mod wire;
 
 use std::sync::Arc;
