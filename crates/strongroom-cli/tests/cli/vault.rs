@@ -329,3 +329,39 @@ fn version_1_says_what_it_can_not_do() {
     room.run(&["rm", "api/token"]).ends(0);
     room.run(&["get", "api/token"]).ends(3);
 }
+
+#[test]
+fn a_named_provider_is_examined_and_has_its_own_policy() {
+    let Some(vault) = Vault::new("2") else { return };
+    let manifest = format!(
+        "[default.providers]\nshared = \"vault+http://{}/{}\"\n[default.secrets.\"api/token\"]\n\
+         kind = \"token\"\nsource = {{ provider = \"shared\", id = \"legacy/api\", field = \"key\" }}\n",
+        vault.host, vault.mount
+    );
+    let vault = vault.with_provider("env:?prefix=APP_");
+    let room = vault.room.file("strongroom.toml", manifest);
+    let vault = Vault { room, ..vault };
+    let found = vault.json(&["doctor"], 0);
+    assert_eq!(found["providers"][0]["provider"], Value::Null);
+    assert_eq!(found["providers"][1]["provider"], "shared");
+    let expected = format!("path \"{}/data/legacy/api\"", vault.mount);
+    let policy = vault.room.run(&["doctor", "--policy=shared"]).ends(0);
+    assert!(policy.stdout().contains(&expected), "{}", policy.stdout());
+    let json = vault.json(&["doctor", "--policy=shared"], 0);
+    assert!(json["policy"].as_str().unwrap().contains(&expected));
+    for (option, said) in [
+        ("--policy", "has no policy of its own"),
+        ("--policy=other", "from a provider of this name"),
+    ] {
+        let ran = vault.room.run(&["doctor", option]).ends(2);
+        assert!(ran.stderr().contains(said), "{}", ran.stderr());
+    }
+
+    // Without the variable nobody vouches for the address: it gets no token.
+    let room = vault.room.without("VAULT_ADDR");
+    let ran = room.run(&["doctor"]).ends(1);
+    let said = "✗ trust: ";
+    assert!(ran.stdout().contains(said), "{}", ran.stdout());
+    room.run(&["doctor", "--manifest", "strongroom.toml"])
+        .ends(0);
+}
