@@ -6,6 +6,11 @@ mod crates;
 mod expose;
 mod machine;
 mod measure;
+// One fault proxy for tests and benchmarks.
+#[allow(dead_code, reason = "a benchmark needs only its latency")]
+#[path = "../../crates/strongroom/tests/it/proxy.rs"]
+mod proxy;
+mod remote_boot;
 mod sealed_file;
 mod start;
 
@@ -16,6 +21,7 @@ const SUBJECTS: &[fn() -> Section] = &[
     expose::section,
     sealed_file::section,
     start::section,
+    remote_boot::section,
     crates::section,
 ];
 

@@ -4,7 +4,8 @@ use std::fs;
 
 use crate::Result;
 use crate::command::{cargo, output};
-use crate::workspace::root;
+use crate::servers::Servers;
+use crate::workspace::{Workspace, root};
 
 const PAGE: &str = "docs/performance.md";
 const BEGIN: &str = "<!-- written by `cargo xtask bench`: begin -->\n";
@@ -12,7 +13,10 @@ const END: &str = "<!-- written by `cargo xtask bench`: end -->\n";
 
 pub(crate) fn run() -> Result<()> {
     let args = "run --locked --quiet --release --manifest-path benches/Cargo.toml";
-    let measured = output(cargo(&args.split(' ').collect::<Vec<_>>()))?;
+    let servers = Servers::start(&Workspace::load()?.target_dir)?;
+    let mut benches = cargo(&args.split(' ').collect::<Vec<_>>());
+    benches.envs(servers.variables());
+    let measured = output(benches)?;
     let path = root().join(PAGE);
     let page = fs::read_to_string(&path).map_err(|error| format!("can't read {PAGE}: {error}"))?;
     fs::write(&path, splice(&page, &measured)?)

@@ -23,7 +23,7 @@ pub(crate) fn run() -> Result<()> {
         Step::new("sources", sources::check),
         // For every platform, since cargo-deny looks at all of them and must not need the network.
         Step::new("fetch", || run_cargo("fetch --locked")),
-        Step::new("crates", tree::check),
+        Step::new("crates", || tree::check(&workspace.features)),
     ];
     all.extend(clippy(&workspace.features));
     all.extend([

@@ -1,4 +1,4 @@
-//! How many crates a user of the library compiles.
+//! What a user of the library compiles: how many crates, and which stay out.
 
 use std::collections::BTreeSet;
 
@@ -8,10 +8,93 @@ use crate::command::{cargo, output};
 /// The most crates that a user of the default features may have to compile, strongroom included.
 const MOST_CRATES: usize = 80;
 
-pub(crate) fn check() -> Result<String> {
-    let args = "tree --locked --package strongroom --edges normal,build --prefix none";
-    let tree = output(cargo(&args.split(' ').collect::<Vec<_>>()))?;
-    judge(&compiled(&tree))
+/// The most crates of the program with everything in it.
+const MOST_CRATES_WITH_ALL: usize = 215;
+
+/// What only a feature may bring.
+const BEHIND_FEATURES: &[(&str, &[&str])] = &[(
+    "vault",
+    &[
+        "vaultrs",
+        "rustify",
+        "reqwest",
+        "hyper",
+        "rustls",
+        "ring",
+        "x509-cert",
+    ],
+)];
+
+/// There is one TLS stack with one provider of cryptography, whatever is switched on.
+const ONE_OF_EACH: &[&str] = &["rustls", "ring"];
+const NONE_OF: &[&str] = &[
+    "aws-lc-rs",
+    "aws-lc-sys",
+    "boring",
+    "native-tls",
+    "openssl",
+    "openssl-sys",
+    "rustls-openssl",
+];
+
+pub(crate) fn check(features: &[String]) -> Result<String> {
+    let default = tree("--package strongroom")?;
+    let all = tree("--package strongroom-cli --all-features")?;
+    for (feature, brings) in BEHIND_FEATURES {
+        let others: Vec<_> = features
+            .iter()
+            .filter(|other| other != feature)
+            .cloned()
+            .collect();
+        let without = format!(
+            "--package strongroom --no-default-features --features {}",
+            others.join(",")
+        );
+        is_without(&tree(&without)?, brings)
+            .map_err(|named| format!("without the feature `{feature}`, {named} is compiled"))?;
+    }
+    one_provider(&all)?;
+    let of = "a user of the default features";
+    let default = judge(of, &default, MOST_CRATES)?;
+    let all = judge("the program with all features", &all, MOST_CRATES_WITH_ALL)?;
+    Ok(format!("{default}, with all features {all}"))
+}
+
+fn tree(of: &str) -> Result<BTreeSet<String>> {
+    let args = format!("tree --locked {of} --edges normal,build --prefix none");
+    Ok(compiled(&output(cargo(
+        &args.split(' ').collect::<Vec<_>>(),
+    ))?))
+}
+
+/// Fails with the first of these crates that is there.
+fn is_without(crates: &BTreeSet<String>, names: &[&str]) -> Result<()> {
+    match crates.iter().find(|found| names.contains(&name(found))) {
+        Some(found) => Err(format!("`{found}`")),
+        None => Ok(()),
+    }
+}
+
+fn one_provider(crates: &BTreeSet<String>) -> Result<()> {
+    is_without(crates, NONE_OF).map_err(|found| format!("{found} is a second provider for TLS"))?;
+    for wanted in ONE_OF_EACH {
+        let found: Vec<_> = crates
+            .iter()
+            .filter(|found| name(found) == *wanted)
+            .cloned()
+            .collect();
+        if found.len() != 1 {
+            return Err(format!(
+                "one `{wanted}` is wanted, and there are: {}",
+                found.join(", ")
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn name(name_and_version: &str) -> &str {
+    name_and_version.split(' ').next().unwrap_or_default()
 }
 
 /// Returns each crate of the tree once, as its name and version.
@@ -23,16 +106,16 @@ fn compiled(tree: &str) -> BTreeSet<String> {
     tree.lines().filter_map(name_and_version).collect()
 }
 
-fn judge(crates: &BTreeSet<String>) -> Result<String> {
+fn judge(who: &str, crates: &BTreeSet<String>, most: usize) -> Result<String> {
     let count = crates.len();
-    if count > MOST_CRATES {
+    if count > most {
         let all = crates.iter().cloned().collect::<Vec<_>>().join(", ");
         return Err(format!(
-            "a user of the default features compiles {count} crates, and may compile {MOST_CRATES}; \
-             put what is new behind a feature: {all}"
+            "{who} compiles {count} crates, and may compile {most}; put what is new behind a feature: \
+             {all}"
         ));
     }
-    Ok(format!("{count} crates of at most {MOST_CRATES}"))
+    Ok(format!("{count} crates of at most {most}"))
 }
 
 #[cfg(test)]
@@ -62,11 +145,33 @@ syn v3.0.0
     #[test]
     fn eighty_are_enough() {
         let crates = |count| (0..count).map(|n| format!("crate{n} v1.0.0")).collect();
-        assert!(judge(&crates(80)).is_ok());
-        let failure = judge(&crates(81)).unwrap_err();
+        assert!(judge("a user", &crates(80), 80).is_ok());
+        let failure = judge("a user", &crates(81), 80).unwrap_err();
         assert!(
             failure.contains("81 crates") && failure.contains("crate80"),
             "{failure}"
         );
+    }
+
+    #[test]
+    fn a_second_provider_for_tls_is_found() {
+        let crates = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        assert!(one_provider(&crates(&["ring v0.17.0", "rustls v0.23.0"])).is_ok());
+        for tree in [
+            &["ring v0.17.0", "rustls v0.23.0", "aws-lc-rs v1.0.0"][..],
+            &["ring v0.17.0", "rustls v0.21.0", "rustls v0.23.0"],
+            &["ring v0.16.0", "ring v0.17.0", "rustls v0.23.0"],
+            &["rustls v0.23.0"],
+        ] {
+            assert!(one_provider(&crates(tree)).is_err(), "{tree:?}");
+        }
+    }
+
+    #[test]
+    fn a_crate_that_a_feature_should_bring_is_found_without_it() {
+        let crates = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        assert!(is_without(&crates(&["reqwest-like v1.0.0"]), &["reqwest"]).is_ok());
+        let failure = is_without(&crates(&["reqwest v0.13.0"]), &["reqwest"]).unwrap_err();
+        assert!(failure.contains("reqwest v0.13.0"), "{failure}");
     }
 }

@@ -9,8 +9,8 @@ use clap::{Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, 
 use clap::{ValueEnum, ValueHint};
 
 use crate::commands::{
-    completions, generate, get, git_merge, git_textconv, init, inspect, key, list, rm, run, set,
-    validate,
+    completions, doctor, generate, get, git_merge, git_textconv, init, inspect, key, list, rm, run,
+    set, validate,
 };
 use crate::exit::{FINE, Failure, USAGE, output};
 use crate::usage;
@@ -27,6 +27,7 @@ Examples:
   strongroom init                               start: a manifest, an encrypted file, its key
   strongroom inspect                            which provider is chosen here, and why
   strongroom validate                           check every declared secret, as a boot would
+  strongroom doctor                             check the way to them: network, login, permissions
   strongroom run -- ./server                    start a program with its secrets
   strongroom get database/password --provider file:/run/secrets
 
@@ -104,6 +105,7 @@ pub(crate) enum Command {
     Init(init::Args),
     Inspect(inspect::Args),
     Validate(validate::Args),
+    Doctor(doctor::Args),
     Get(get::Args),
     Set(set::Args),
     Rm(rm::Args),

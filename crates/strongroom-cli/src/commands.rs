@@ -5,6 +5,7 @@ use crate::context::Context;
 use crate::exit::Outcome;
 
 pub(crate) mod completions;
+pub(crate) mod doctor;
 pub(crate) mod generate;
 pub(crate) mod get;
 pub(crate) mod git_merge;
@@ -24,6 +25,7 @@ pub(crate) fn run(command: Command, context: &Context<'_>) -> Outcome {
         Command::Init(args) => init::run(&args, context),
         Command::Inspect(args) => inspect::run(&args, context),
         Command::Validate(args) => validate::run(&args, context),
+        Command::Doctor(args) => doctor::run(&args, context),
         Command::Get(args) => get::run(&args, context),
         Command::Set(args) => set::run(&args, context),
         Command::Rm(args) => rm::run(&args, context),

@@ -5,7 +5,8 @@ use std::io::{self, IsTerminal as _};
 
 use strongroom::sealed_file::SealedFile;
 use strongroom::{
-    Backend, Connection, Env, Error, ErrorKind, SecretName, SecretsBuilder, SecretsFactory,
+    Backend, Connection, Env, Error, ErrorKind, Examination, SecretName, SecretsBuilder,
+    SecretsFactory,
 };
 
 use crate::args::Global;
@@ -120,6 +121,12 @@ impl<'a> Context<'a> {
             let _ = connection.close().await;
             outcome
         })
+    }
+
+    /// Examines everything that a boot depends on.
+    pub(crate) fn examined(&self) -> Result<Examination, Failure> {
+        let builder = self.unlocked()?;
+        self.block_on(async { Ok(builder.examine().await?) })
     }
 
     /// Opens the sealed file that the environment, the manifest or `--provider` chooses.

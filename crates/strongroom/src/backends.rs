@@ -385,16 +385,14 @@ impl Probe {
     }
 }
 
-/// Refuses an address whose backend this build doesn't have.
-fn not_in_this_build(connect: &Connect, what: &'static str, feature: &'static str) -> Opening {
+/// Refuses an address whose backend this build doesn't have. `remedy` says how to get one that has it.
+fn not_in_this_build(connect: &Connect, what: &'static str, remedy: &'static str) -> Opening {
     let scheme = connect.url.scheme().to_owned();
     Box::pin(async move {
         let message =
             format!("this build of strongroom can't open `{scheme}:` addresses: it has no {what}");
-        Err(Error::new(ErrorKind::Unsupported, message).with_help(format!(
-            "the cargo feature `{feature}` brings it, in versions of strongroom that have that feature; \
-             nothing weaker is chosen instead"
-        )))
+        let help = format!("{remedy}; nothing weaker is chosen instead");
+        Err(Error::new(ErrorKind::Unsupported, message).with_help(help))
     })
 }
 

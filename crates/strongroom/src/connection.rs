@@ -277,26 +277,15 @@ impl Connection {
 
     /// Finds the provider of a name, and what to ask it for.
     fn route(&self, name: &SecretName) -> Result<Route<'_>> {
-        let main = Route {
-            key: None,
-            provider: &self.0.main,
-            target: Target::new(name.clone()),
-        };
-        let Some(source) = self
-            .0
-            .declared
-            .get(name)
-            .and_then(|known| known.source.as_ref())
-        else {
-            return Ok(main);
-        };
-        let target = match (&source.id, &source.name) {
-            (Some(id), _) => Target::new(name.clone()).with_id(id, source.field.clone()),
-            (None, Some(other)) => Target::new(other.clone()),
-            (None, None) => main.target,
-        };
-        let Some(key) = source.provider.as_deref() else {
-            return Ok(Route { target, ..main });
+        let declared = self.0.declared.get(name);
+        let target = declared.map_or_else(|| Target::new(name.clone()), Declared::target);
+        let source = declared.and_then(|known| known.source.as_ref());
+        let Some(key) = source.and_then(|source| source.provider.as_deref()) else {
+            return Ok(Route {
+                key: None,
+                provider: &self.0.main,
+                target,
+            });
         };
         match self.0.named.get(key) {
             Some(provider) => Ok(Route {

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::SecretName;
+use crate::provider::Target;
 use crate::secret::Secret;
 
 mod encoding;
@@ -131,6 +132,22 @@ impl Declared {
     pub fn with_rotate_after(mut self, age: Duration) -> Self {
         self.rotate_after = Some(age);
         self
+    }
+
+    /// What its provider is asked for.
+    pub(crate) fn target(&self) -> Target {
+        let target = Target::new(self.name.clone());
+        match &self.source {
+            Some(DeclaredSource {
+                id: Some(id),
+                field,
+                ..
+            }) => target.with_id(id, field.clone()),
+            Some(DeclaredSource {
+                name: Some(other), ..
+            }) => Target::new(other.clone()),
+            _ => target,
+        }
     }
 }
 

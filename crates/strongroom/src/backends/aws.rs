@@ -6,7 +6,11 @@ use crate::error::Result;
 use crate::provider_url::ProviderUrl;
 
 pub(super) const BACKEND: Backend = Backend::new("aws", "AWS Secrets Manager", |connect| {
-    not_in_this_build(&connect, "AWS backend", "aws")
+    not_in_this_build(
+        &connect,
+        "AWS backend",
+        "the cargo feature `aws` brings it, in versions of strongroom that have that feature",
+    )
 })
 .remote()
 .with_detect(detect);

@@ -16,6 +16,7 @@ mod cost;
 mod crypto;
 mod detect;
 mod disk;
+mod doctor;
 mod entries;
 mod fields;
 mod format;
@@ -51,7 +52,8 @@ pub(super) const BACKEND: Backend = Backend::new("sealed", "sealed file", |conne
 })
 .with_url_keys(&["key_file", "passphrase_file", "min_epoch"])
 .with_credentials(&[source::KEY, source::KEY_FILE, source::PASSPHRASE_FILE])
-.with_detect(detect::detect);
+.with_detect(detect::detect)
+.with_doctor(doctor::examine);
 
 impl SealedFile {
     /// Opens the file of a `sealed:` address as the provider does: with the key that the address,

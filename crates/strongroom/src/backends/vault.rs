@@ -9,6 +9,8 @@ use crate::rails::Rail;
 #[cfg(feature = "vault")]
 mod answer;
 #[cfg(feature = "vault")]
+mod doctor;
+#[cfg(feature = "vault")]
 mod kv;
 #[cfg(feature = "vault")]
 mod leases;
@@ -37,7 +39,8 @@ pub(super) const BACKEND: Backend = Backend::new("vault", "HashiCorp Vault / Ope
     .with_credentials(CREDENTIALS)
     .remote()
     .with_leases()
-    .with_detect(detect);
+    .with_detect(detect)
+    .with_doctor(examine);
 
 /// The variables that hold a credential, or lead to one.
 const CREDENTIALS: &[&str] = &[
@@ -86,8 +89,26 @@ const URL_KEYS: &[&str] = &[
 
 #[cfg(not(feature = "vault"))]
 fn open(connect: super::Connect) -> super::Opening {
-    super::not_in_this_build(&connect, "Vault backend", "vault")
+    super::not_in_this_build(
+        &connect,
+        "Vault backend",
+        "build it with the cargo feature `vault`",
+    )
 }
+
+#[cfg(not(feature = "vault"))]
+fn examine(connect: super::Connect) -> crate::examination::Examining {
+    Box::pin(async move {
+        let mut diagnosis = crate::examination::Diagnosis::new();
+        if let Err(error) = open(connect).await {
+            diagnosis.push(crate::examination::Check::error("opening", &error));
+        }
+        diagnosis
+    })
+}
+
+#[cfg(feature = "vault")]
+use doctor::examine;
 
 #[cfg(feature = "vault")]
 fn open(connect: super::Connect) -> super::Opening {
@@ -113,15 +134,9 @@ fn detect(env: &Env, _: Deployment) -> Result<Vec<Probe>> {
                 return Ok(Probe::nothing(Class::Marker, variable, "not set"));
             };
             let mut probe = Probe::found(Class::Marker, variable, url(variable, address)?);
-            for skip in ["VAULT_SKIP_VERIFY", "BAO_SKIP_VERIFY"] {
-                // Anything that is not plainly a "no" switches the check off in their own tools.
-                if env.var(skip)?.is_some_and(|value| {
-                    !matches!(value, "0" | "f" | "F" | "false" | "FALSE" | "False")
-                }) {
-                    let sentence =
-                        format!("{skip} switches the check of the server's certificate off");
-                    probe = probe.with_rail(Rail::CertificateCheckDisabled, sentence);
-                }
+            if let Some(skip) = variables::skips_verification(env)? {
+                let sentence = format!("{skip} switches the check of the server's certificate off");
+                probe = probe.with_rail(Rail::CertificateCheckDisabled, sentence);
             }
             Ok(probe)
         })

@@ -13,6 +13,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
+#[cfg(test)]
+#[path = "proxy/tests.rs"]
 mod tests;
 
 /// What happens to bytes on their way, on open connections too.

@@ -5,6 +5,7 @@ mod auth;
 mod calls;
 mod canary;
 mod conformance;
+mod doctor;
 mod kv;
 mod leases;
 mod outage;

@@ -1,6 +1,6 @@
 //! What Vault answered: its status first, and no more of its text than the status calls for.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, header};
 use zeroize::Zeroizing;
@@ -14,6 +14,8 @@ pub(super) struct Answer {
     pub(super) status: u16,
     retry_after: Option<Duration>,
     location: Option<String>,
+    /// The server's clock, as it answered.
+    pub(super) date: Option<SystemTime>,
     body: Zeroizing<Vec<u8>>,
 }
 
@@ -30,6 +32,7 @@ impl Answer {
             status,
             retry_after: text(header::RETRY_AFTER).and_then(seconds_to_wait),
             location: text(header::LOCATION).map(str::to_owned),
+            date: text(header::DATE).and_then(moment),
             body,
         }
     }
@@ -39,13 +42,24 @@ impl Answer {
     /// # Errors
     /// [`ErrorKind::Malformed`] if it is not what Vault answers, as a proxy's page is not.
     pub(super) fn tree(&mut self) -> Result<Tree> {
+        self.tree_with(&["data", "auth", "errors"])
+    }
+
+    /// Reads the body of an answer about the server's own state.
+    ///
+    /// # Errors
+    /// As [`tree`](Self::tree).
+    pub(super) fn state(&mut self) -> Result<Tree> {
+        self.tree_with(&["sealed", "errors"])
+    }
+
+    /// Others answer in JSON too, and their "not found" is not about our secret.
+    fn tree_with(&mut self, keys: &[&str]) -> Result<Tree> {
         let tree = Tree::parse(std::mem::take(&mut self.body)).map_err(|_| self.foreign())?;
-        // Others answer in JSON too, and their "not found" is not about our secret.
-        let is_vaults = |key| tree.find(&[key]).is_some();
-        if !["data", "auth", "errors"].into_iter().any(is_vaults) {
-            return Err(self.foreign());
+        match keys.iter().any(|key| tree.find(&[key]).is_some()) {
+            true => Ok(tree),
+            false => Err(self.foreign()),
         }
-        Ok(tree)
     }
 
     /// Reports whether the body says in Vault's form what it refuses: that of a proxy does not.
@@ -136,8 +150,41 @@ fn seconds_to_wait(text: &str) -> Option<Duration> {
     Some(Duration::from_secs(seconds.saturating_add(1)))
 }
 
+/// A date of HTTP, in the one form that servers may write: `Sun, 06 Nov 1994 08:49:37 GMT`.
+fn moment(text: &str) -> Option<SystemTime> {
+    const MONTHS: &str = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec";
+    let (_, date) = text.split_once(", ")?;
+    let words: Vec<_> = date.split(' ').collect();
+    let [day, month, year, time, "GMT"] = words.as_slice() else {
+        return None;
+    };
+    let month = MONTHS.split(' ').position(|known| known == *month)?;
+    let month = month.checked_add(1)?;
+    humantime::parse_rfc3339(&format!("{year}-{month:02}-{day}T{time}Z")).ok()
+}
+
 /// The host of a redirect; what else its address holds is not ours to show.
 fn host_of(location: &str) -> Option<String> {
     let url = reqwest::Url::parse(location).ok()?;
     url.host_str().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_dates_of_http() {
+        let read = moment("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
+        let since = read.duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        assert_eq!(since.as_secs(), 784_111_777);
+        for text in [
+            "",
+            "Sunday",
+            "Sun, 06 Nov 1994 08:49:37 CET",
+            "Sun, 06 Foo 1994 08:49:37 GMT",
+        ] {
+            assert!(moment(text).is_none(), "{text}");
+        }
+    }
 }

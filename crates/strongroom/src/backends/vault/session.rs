@@ -96,6 +96,11 @@ impl Session {
         expected(answer, doing)
     }
 
+    /// Names what we log in with, and where it comes from.
+    pub(super) fn describe(&self) -> String {
+        self.0.login.describe()
+    }
+
     /// Asks Vault what it knows of our token.
     ///
     /// # Errors
@@ -171,7 +176,10 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        if let Some(keeper) = self.0.lock().keeper.take() {
+        let mut state = self.0.lock();
+        // A login that is under way revokes what it brings.
+        state.closed = true;
+        if let Some(keeper) = state.keeper.take() {
             keeper.abort();
         }
     }

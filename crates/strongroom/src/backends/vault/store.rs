@@ -33,6 +33,37 @@ pub(super) struct Place {
     pub(super) field: String,
 }
 
+impl Place {
+    /// Says where a secret stands.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] if the `id` of its source can't be a path.
+    pub(super) fn of(settings: &Settings, target: &Target) -> Result<Self> {
+        let (path, field) = match &target.id {
+            // An id is the path itself: what stands before names does not stand before it.
+            Some(id) => {
+                let path = settings::path("the `id` in the secret's source", id)?;
+                if path.is_empty() {
+                    return Err(wrong("the `id` in the secret's source is empty"));
+                }
+                (path, target.field.as_deref())
+            }
+            None => (
+                beneath(&settings.prefix, target.name.path()),
+                target.name.field(),
+            ),
+        };
+        let field = field.unwrap_or(VALUE).to_owned();
+        Ok(Self { path, field })
+    }
+}
+
+/// The path of a name, or of a folder of names.
+fn beneath(prefix: &str, name: &str) -> String {
+    let parts = [prefix, name].into_iter().filter(|part| !part.is_empty());
+    parts.collect::<Vec<_>>().join("/")
+}
+
 impl Store {
     pub(super) fn new(session: Arc<Session>, settings: Settings) -> Self {
         Self {
@@ -45,28 +76,14 @@ impl Store {
     /// Says where a secret stands.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] if the `id` of its source can't be a path.
+    /// As [`Place::of`].
     pub(super) fn place(&self, target: &Target) -> Result<Place> {
-        let (path, field) = match &target.id {
-            // An id is the path itself: what stands before names does not stand before it.
-            Some(id) => {
-                let path = settings::path("the `id` in the secret's source", id)?;
-                if path.is_empty() {
-                    return Err(wrong("the `id` in the secret's source is empty"));
-                }
-                (path, target.field.as_deref())
-            }
-            None => (self.path(target.name.path()), target.name.field()),
-        };
-        let field = field.unwrap_or(VALUE).to_owned();
-        Ok(Place { path, field })
+        Place::of(&self.settings, target)
     }
 
     /// The path of a name, or of a folder of names.
     fn path(&self, name: &str) -> String {
-        let parts = [self.settings.prefix.as_str(), name];
-        let parts = parts.into_iter().filter(|part| !part.is_empty());
-        parts.collect::<Vec<_>>().join("/")
+        beneath(&self.settings.prefix, name)
     }
 
     /// Reads one version of a path, from which any number of fields is then taken.

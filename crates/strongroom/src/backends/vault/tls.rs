@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject as _;
@@ -91,6 +92,22 @@ impl Tls {
         })
     }
 
+    /// Reports whether the server may show any certificate.
+    pub(super) fn is_unchecked(&self) -> bool {
+        self.unchecked
+    }
+
+    /// Reads the certificate that we show, and those behind it; none where we show none.
+    ///
+    /// # Errors
+    /// That of the file which can't be used.
+    pub(super) fn client_chain(&self) -> Result<Vec<CertificateDer<'static>>> {
+        match &self.client {
+            None => Ok(Vec::new()),
+            Some((certificate, _)) => certificates(&certificate.display(), &public(certificate)?),
+        }
+    }
+
     /// Reports whether we show a certificate of our own.
     pub(super) fn has_client_certificate(&self) -> bool {
         self.client.is_some()
@@ -101,17 +118,38 @@ impl Tls {
     /// # Errors
     /// That of the file which can't be used.
     pub(super) fn config(&self, connect: &Connect) -> Result<ClientConfig> {
+        self.config_with(connect, self.verifier(connect)?)
+    }
+
+    /// What judges the server's certificate.
+    ///
+    /// # Errors
+    /// That of the file which can't be used.
+    pub(super) fn verifier(&self, connect: &Connect) -> Result<Arc<dyn ServerCertVerifier>> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        if self.unchecked {
+            return Ok(Arc::new(Unchecked(provider)));
+        }
+        let roots = Arc::new(self.roots.load(connect)?);
+        let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider).build();
+        Ok(verifier.map_err(|_| wrong("TLS can't be set up"))?)
+    }
+
+    /// As [`config`](Self::config), with a verifier that asks the usual one.
+    ///
+    /// # Errors
+    /// That of the file which can't be used.
+    pub(super) fn config_with(
+        &self,
+        connect: &Connect,
+        verifier: Arc<dyn ServerCertVerifier>,
+    ) -> Result<ClientConfig> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .map_err(|_| wrong("TLS can't be set up"))?;
-        let builder = if self.unchecked {
-            builder
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(Unchecked(provider)))
-        } else {
-            builder.with_root_certificates(self.roots.load(connect)?)
-        };
+            .map_err(|_| wrong("TLS can't be set up"))?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier);
         match &self.client {
             None => Ok(builder.with_no_client_auth()),
             Some((certificate, key)) => {

@@ -324,7 +324,8 @@ fn failed(shown: &str, error: &reqwest::Error) -> Error {
     ended
 }
 
-fn tls_failed(shown: &str, error: &rustls::Error) -> Error {
+/// What became of a TLS connection.
+pub(super) fn tls_failed(shown: &str, error: &rustls::Error) -> Error {
     let error = match error {
         rustls::Error::InvalidCertificate(problem) => {
             let what = format!("{shown}: the server's certificate is refused: {problem}");

@@ -15,6 +15,7 @@ pub(super) fn either<'a>(env: &'a Env, name: &str) -> Result<Option<(String, &'a
 }
 
 /// The value alone.
+#[cfg(feature = "vault")]
 pub(super) fn value<'a>(env: &'a Env, name: &str) -> Result<Option<&'a str>> {
     Ok(either(env, name)?.map(|(_, value)| value))
 }

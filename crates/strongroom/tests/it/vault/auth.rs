@@ -1,5 +1,7 @@
 //! Logging in by every method that the server has, and what a login that fails says.
 
+mod faults;
+mod identity;
 mod life;
 mod place;
 mod trust;

@@ -1,0 +1,174 @@
+//! `doctor`: everything on the way to the secrets, looked at step by step.
+
+use serde::Serialize;
+use strongroom::{Check, CheckOutcome, Error, ErrorKind, Examination, Examined};
+
+use crate::context::Context;
+use crate::exit::{self, CHECK_FAILED, FINE, Failure, Outcome};
+
+/// Check everything on the way to the secrets: configuration, network, login, permissions
+///
+/// Goes on where a check fails, and says what to do about each. Reads no secret: whether they are
+/// there and strong is said by `validate`. What is looked at depends on the backend. Vault: DNS, TCP, TLS and
+/// the certificates' ends, clock, the server's state, latency, login and token, the mount, and
+/// whether each declared secret may be read; the least policy that allows it is printed. The exit
+/// code is 0 if no check failed, 5 if a backend can't be reached, 4 if our login is refused, and 1
+/// for any other failed check.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  strongroom doctor
+  strongroom doctor --format json | jq '.providers[].checks[] | select(.outcome != \"ok\")'
+  strongroom doctor --policy | vault policy write payments -")]
+pub(crate) struct Args {
+    /// Print only the least policy, in the backend's own language, for its own tools; of the
+    /// provider of this name in the manifest, or of the chosen one
+    // The name needs its `=`, so that no word behind the option is mistaken for it.
+    #[arg(long, value_name = "PROVIDER", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "")]
+    policy: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    ok: bool,
+    #[serde(flatten)]
+    examination: &'a Examination,
+}
+
+#[derive(Serialize)]
+struct PolicyBody<'a> {
+    policy: &'a str,
+}
+
+pub(crate) fn run(args: &Args, context: &Context<'_>) -> Outcome {
+    let examination = context.examined()?;
+    if let Some(provider) = &args.policy {
+        let policy = policy(&examination, provider)?;
+        match context.screen.is_json() {
+            true => context.screen.json(&PolicyBody { policy })?,
+            false => context.screen.text(policy.trim_end())?,
+        }
+        return Ok(FINE);
+    }
+    let code = code(&examination);
+    if context.screen.is_json() {
+        context.screen.json(&Body {
+            ok: code == FINE,
+            examination: &examination,
+        })?;
+        return Ok(code);
+    }
+    context.screen.text(&shown(&examination))?;
+    context.screen.done(&summary(&examination));
+    Ok(code)
+}
+
+/// The policy of the provider of this name; of the chosen one where it is empty.
+fn policy<'a>(examination: &'a Examination, provider: &str) -> Result<&'a str, Failure> {
+    let named = |examined: &&Examined| examined.provider.as_deref().unwrap_or_default() == provider;
+    let Some(examined) = examination.providers.iter().find(named) else {
+        let failed = examination.configuration.iter();
+        let mut failed = failed.filter(|check| check.outcome == CheckOutcome::Failed);
+        let error = match failed.next().filter(|_| provider.is_empty()) {
+            Some(check) => Error::new(check.kind.unwrap_or(ErrorKind::Config), &check.detail)
+                .with_help(&check.help),
+            None => {
+                let message = "no declared secret is read from a provider of this name";
+                Error::new(ErrorKind::Config, message)
+                    .with_help("it is a key of the manifest's `providers` that a `source` names")
+            }
+        };
+        return Err(error.into());
+    };
+    examined.diagnosis.policy.as_deref().ok_or_else(|| {
+        let mut checks = examined.diagnosis.checks.iter();
+        let address = &examined.address;
+        let error = match checks.find(|check| check.kind.is_some()) {
+            Some(check) => Error::new(
+                check.kind.unwrap_or(ErrorKind::Config),
+                format!(
+                    "there is no policy to print for {address}: {}",
+                    check.detail
+                ),
+            )
+            .with_help(&check.help),
+            None => {
+                let message = format!(
+                    "{address} has no policy: what may be read there is no affair of the backend"
+                );
+                Error::new(ErrorKind::Unsupported, message)
+            }
+        };
+        error.into()
+    })
+}
+
+/// The exit code: of what keeps most other checks from passing.
+fn code(examination: &Examination) -> u8 {
+    let of = |check: &Check| match check.kind.map(exit::code) {
+        Some(unreachable @ 5) => unreachable,
+        Some(refused @ 4) => refused,
+        _ => CHECK_FAILED,
+    };
+    let failed = examination.checks();
+    let failed = failed.filter(|check| check.outcome == CheckOutcome::Failed);
+    failed.map(of).max().unwrap_or(FINE)
+}
+
+fn shown(examination: &Examination) -> String {
+    let mut lines = Vec::new();
+    section(&mut lines, "configuration", &examination.configuration);
+    for examined in &examination.providers {
+        let title = match &examined.provider {
+            Some(name) => format!("\n{name}: {}", examined.address),
+            None => format!("\n{}", examined.address),
+        };
+        section(&mut lines, &title, &examined.diagnosis.checks);
+        if let Some(policy) = &examined.diagnosis.policy {
+            let name = examined.provider.as_ref();
+            let option = name.map_or_else(String::new, |name| format!("={name}"));
+            lines.push(format!(
+                "\nleast policy (`strongroom doctor --policy{option}` prints it alone)"
+            ));
+            lines.extend(
+                policy
+                    .lines()
+                    .map(|line| format!("  {line}").trim_end().to_owned()),
+            );
+        }
+    }
+    lines.join("\n")
+}
+
+fn section(lines: &mut Vec<String>, title: &str, checks: &[Check]) {
+    lines.push(title.to_owned());
+    for check in checks {
+        let mark = match check.outcome {
+            CheckOutcome::Ok => "✓",
+            CheckOutcome::Warning => "!",
+            CheckOutcome::Failed => "✗",
+        };
+        lines.push(format!("  {mark} {}: {}", check.subject, check.detail));
+        if !check.help.is_empty() {
+            lines.push(format!("      {}", check.help));
+        }
+    }
+}
+
+fn summary(examination: &Examination) -> String {
+    let count = |outcome| {
+        let checks = examination.checks();
+        checks.filter(|check| check.outcome == outcome).count()
+    };
+    let all = examination.checks().count();
+    let warnings = match count(CheckOutcome::Warning) {
+        0 => String::new(),
+        1 => ", with 1 warning".to_owned(),
+        several => format!(", with {several} warnings"),
+    };
+    match count(CheckOutcome::Failed) {
+        0 => format!("ok: all {all} checks pass{warnings}"),
+        failed => format!("{failed} of {all} checks failed{warnings}"),
+    }
+}
