@@ -174,7 +174,16 @@ impl Transport {
     }
 
     fn failed(&self, error: &reqwest::Error) -> Error {
-        failed(&self.settings.shown, error)
+        let failed = failed(&self.settings.shown, error);
+        let over_tls = self.settings.base.starts_with("https");
+        // A server that ends the connection at once may overtake its own refusal.
+        if failed.help().is_none() && over_tls && !self.tls.has_client_certificate() {
+            return failed.with_help(
+                "if it ends so again and again, the server may want a client certificate: \
+                 VAULT_CLIENT_CERT and VAULT_CLIENT_KEY",
+            );
+        }
+        failed
     }
 }
 
