@@ -2,8 +2,12 @@
 
 Prints `listening on PORT` once it does. Two things are added to moto:
 
-A repair: moto 5.2.5 moves AWSCURRENT to another version, and goes on answering plain reads with the
-version that had it before.
+Repairs, where moto 5.2.5 is not as AWS:
+- It moves AWSCURRENT to another version, and goes on answering plain reads with the version that had
+  it before.
+- It takes a value for a deleted secret, where AWS answers InvalidRequestException; and it answers the
+  creation of one with another code than AWS does.
+- It checks and changes in two steps, with other calls between them.
 
 A switch for faults: `POST /_fault` with a JSON object, every member optional, makes calls fail.
 
@@ -26,6 +30,7 @@ import time
 from collections import defaultdict
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.secretsmanager.exceptions import InvalidRequestException
 from moto.secretsmanager.models import SecretsManagerBackend
 from werkzeug.serving import make_server
 
@@ -45,6 +50,35 @@ def repair_stages():
         return answer
 
     SecretsManagerBackend.update_secret_version_stage = move
+
+
+def repair_deleted():
+    """Refuses values for what is deleted, as AWS does until it is restored."""
+
+    def refusing(made_by_moto):
+        def make(self, *args, **kwargs):
+            name = kwargs.get("secret_id", kwargs.get("name", args[0] if args else None))
+            if name in self.secrets and self.secrets[name].is_deleted():
+                raise InvalidRequestException("The secret is scheduled for deletion.")
+            return made_by_moto(self, *args, **kwargs)
+
+        return make
+
+    for operation in ("create_secret", "put_secret_value", "update_secret_version_stage"):
+        made_by_moto = getattr(SecretsManagerBackend, operation)
+        setattr(SecretsManagerBackend, operation, refusing(made_by_moto))
+
+
+class OneByOne:
+    """The application of moto, which answers one call after the other."""
+
+    def __init__(self, application):
+        self.application = application
+        self.lock = threading.Lock()
+
+    def __call__(self, request, start):
+        with self.lock:
+            return list(self.application(request, start))
 
 
 class Faults:
@@ -115,7 +149,8 @@ def respond(start, status, content_type, content, headers={}):
 
 if __name__ == "__main__":
     repair_stages()
-    application = WithFaults(DomainDispatcherApplication(create_backend_app))
+    repair_deleted()
+    application = WithFaults(OneByOne(DomainDispatcherApplication(create_backend_app)))
     server = make_server("127.0.0.1", 0, application, threaded=True)
     print(f"listening on {server.port}", flush=True)
     server.serve_forever()

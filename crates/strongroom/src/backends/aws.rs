@@ -1,19 +1,51 @@
-//! AWS Secrets Manager: how it is noticed. This version can't open it.
+//! AWS Secrets Manager (feature `aws`).
 
-use super::{Backend, Class, Probe, not_in_this_build};
+use super::{Backend, Class, Probe};
 use crate::env::{Deployment, Env};
 use crate::error::Result;
 use crate::provider_url::ProviderUrl;
 
-pub(super) const BACKEND: Backend = Backend::new("aws", "AWS Secrets Manager", |connect| {
-    not_in_this_build(
-        &connect,
-        "AWS backend",
-        "the cargo feature `aws` brings it, in versions of strongroom that have that feature",
-    )
-})
-.remote()
-.with_detect(detect);
+#[cfg(feature = "aws")]
+mod client;
+#[cfg(feature = "aws")]
+mod credentials;
+#[cfg(feature = "aws")]
+mod failure;
+#[cfg(feature = "aws")]
+mod http;
+#[cfg(feature = "aws")]
+mod place;
+#[cfg(feature = "aws")]
+mod profile;
+#[cfg(feature = "aws")]
+mod provider;
+#[cfg(feature = "aws")]
+mod settings;
+#[cfg(feature = "aws")]
+mod store;
+
+pub(super) const BACKEND: Backend = Backend::new("aws", "AWS Secrets Manager", open)
+    .with_url_keys(&["recovery_days"])
+    .with_credentials(CREDENTIALS)
+    .remote()
+    .with_detect(detect);
+
+/// The variables that hold a credential, or lead to one.
+const CREDENTIALS: &[&str] = &[
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_PROFILE",
+    "AWS_CONFIG_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_ROLE_ARN",
+    "AWS_ROLE_SESSION_NAME",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+];
 
 const MARKER: &str = "STRONGROOM_AWS_PREFIX";
 
@@ -25,6 +57,25 @@ const PLATFORMS: &[(&str, &str)] = &[
     ("Amazon EKS", "AWS_WEB_IDENTITY_TOKEN_FILE"),
     ("Amazon EKS", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"),
 ];
+
+#[cfg(not(feature = "aws"))]
+fn open(connect: super::Connect) -> super::Opening {
+    super::not_in_this_build(
+        &connect,
+        "AWS backend",
+        "build it with the cargo feature `aws`",
+    )
+}
+
+#[cfg(feature = "aws")]
+fn open(connect: super::Connect) -> super::Opening {
+    Box::pin(async move {
+        let settings = settings::Settings::read(&connect).await?;
+        let client = client::Client::new(&connect, &settings)?;
+        let provider = provider::Provider::new(client, settings);
+        Ok(std::sync::Arc::new(provider) as std::sync::Arc<dyn crate::provider::SecretProvider>)
+    })
+}
 
 fn detect(env: &Env, _: Deployment) -> Result<Vec<Probe>> {
     if let Some(prefix) = env.var(MARKER)? {

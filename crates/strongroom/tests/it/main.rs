@@ -9,6 +9,8 @@
     reason = "in a test, a panic is a failure"
 )]
 
+#[cfg(feature = "aws")]
+mod aws;
 mod canary;
 mod conformance;
 mod detection;

@@ -83,7 +83,7 @@ impl Tree {
     }
 
     /// Lists the keys of the object there.
-    #[cfg(feature = "vault")]
+    #[cfg(any(feature = "aws", feature = "vault"))]
     pub(in crate::backends) fn keys(&self, way: &[&str]) -> Vec<&str> {
         let members = self.find(way).and_then(|node| node.members.as_ref());
         members

@@ -1,0 +1,191 @@
+//! Who we are to AWS: the chain of places where credentials may be, and those that are held.
+//!
+//! The order is that of AWS's own SDK: variables, profile, web identity, container, instance. The
+//! first that is set up decides; if it fails, no other one stands in for it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use aws_sdk_secretsmanager::config::{Credentials, ProvideCredentials};
+use aws_smithy_runtime_api::client::http::SharedHttpConnector;
+use tokio::sync::Mutex;
+
+use super::settings::Settings;
+use crate::backends::Connect;
+use crate::env::Env;
+use crate::error::{Error, ErrorKind, Result};
+
+mod container;
+mod sdk;
+mod variables;
+mod web_identity;
+
+/// How long before their end new credentials are asked for.
+const AHEAD: Duration = Duration::from_secs(5 * 60);
+
+/// How long after a failure the next attempt comes, while those that are held still work.
+const AGAIN: Duration = Duration::from_secs(10);
+
+/// The credentials of one provider. Clones of it are the same one.
+#[derive(Clone)]
+pub(super) struct Chain(Arc<Inner>);
+
+struct Inner {
+    env: Arc<Env>,
+    settings: Settings,
+    connector: SharedHttpConnector,
+    held: Mutex<Option<Held>>,
+}
+
+/// What is held, and when it is looked for again.
+#[derive(Clone)]
+struct Held {
+    credentials: Credentials,
+    from: String,
+    renew_at: Option<SystemTime>,
+}
+
+/// Credentials, and where they come from, for people.
+struct Found {
+    credentials: Credentials,
+    from: String,
+}
+
+impl Chain {
+    pub(super) fn new(
+        connect: &Connect,
+        settings: &Settings,
+        connector: SharedHttpConnector,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            env: Arc::clone(&connect.env),
+            settings: settings.clone(),
+            connector,
+            held: Mutex::new(None),
+        }))
+    }
+
+    /// Returns credentials that are valid now: those that are held, or new ones, which one caller
+    /// gets for all.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Auth`] if there are none, or those that are set up are refused;
+    /// [`ErrorKind::Transient`] if they can't be had now; [`ErrorKind::Config`] if they are set up
+    /// wrongly.
+    pub(super) async fn current(&self) -> Result<Credentials> {
+        let mut held = self.0.held.lock().await;
+        let now = SystemTime::now();
+        if let Some(held) = &*held
+            && held.renew_at.is_none_or(|at| now < at)
+        {
+            return Ok(held.credentials.clone());
+        }
+        match self.0.find().await {
+            Ok(found) => Ok(held.insert(Held::new(found, now)).credentials.clone()),
+            Err(error) => match &mut *held {
+                Some(held) if held.lives(now) => {
+                    tracing::warn!(kind = %error.kind(), "AWS credentials could not be renewed yet");
+                    held.renew_at = now.checked_add(AGAIN);
+                    Ok(held.credentials.clone())
+                }
+                _ => Err(error),
+            },
+        }
+    }
+
+    /// Looks for credentials again after AWS refused these. Answers whether there are others now.
+    ///
+    /// # Errors
+    /// As [`current`](Self::current).
+    pub(super) async fn renew(&self, refused: &Credentials) -> Result<bool> {
+        let mut held = self.0.held.lock().await;
+        // Somebody else was refused too, and was faster.
+        if held.as_ref().is_some_and(|held| held.credentials != *refused) {
+            return Ok(true);
+        }
+        let found = self.0.find().await?;
+        let others = found.credentials != *refused;
+        *held = Some(Held::new(found, SystemTime::now()));
+        Ok(others)
+    }
+
+    /// Says where the credentials come from. Never a value.
+    pub(super) async fn describe(&self) -> Result<String> {
+        self.current().await?;
+        let held = self.0.held.lock().await;
+        Ok(held.as_ref().map(|held| held.from.clone()).unwrap_or_default())
+    }
+}
+
+impl Held {
+    fn new(found: Found, now: SystemTime) -> Self {
+        let ends = found.credentials.expiry();
+        // Of a short life, half is used at least.
+        let renew_at = ends.map(|ends| {
+            let left = ends.duration_since(now).unwrap_or_default();
+            let ahead = AHEAD.min(left.checked_div(2).unwrap_or_default());
+            ends.checked_sub(ahead).unwrap_or(ends)
+        });
+        Self {
+            credentials: found.credentials,
+            from: found.from,
+            renew_at,
+        }
+    }
+
+    fn lives(&self, now: SystemTime) -> bool {
+        self.credentials.expiry().is_none_or(|ends| now < ends)
+    }
+}
+
+impl Inner {
+    fn container(&self) -> container::Container {
+        container::Container::new(Arc::clone(&self.env), self.connector.clone())
+    }
+
+    async fn find(&self) -> Result<Found> {
+        if let Some(found) = variables::find(&self.env)? {
+            return Ok(found);
+        }
+        if let Some(found) = sdk::profile(self).await? {
+            return Ok(found);
+        }
+        if let Some(found) = web_identity::find(self).await? {
+            return Ok(found);
+        }
+        if let Some(found) = self.container().find().await? {
+            return Ok(found);
+        }
+        if let Some(found) = sdk::instance(self).await? {
+            return Ok(found);
+        }
+        let message = "there are no AWS credentials: not in variables, in a profile, as a web identity, \
+                       from a container or from an instance";
+        Err(Error::new(ErrorKind::Auth, message).with_help(
+            "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; on AWS, give the \
+             service a role",
+        ))
+    }
+}
+
+impl ProvideCredentials for Chain {
+    fn provide_credentials<'a>(
+        &'a self,
+    ) -> aws_credential_types::provider::future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        use aws_credential_types::provider::error::CredentialsError;
+        aws_credential_types::provider::future::ProvideCredentials::new(async move {
+            let current = self.current().await;
+            current.map_err(|_| CredentialsError::not_loaded("see the error before"))
+        })
+    }
+}
+
+impl fmt::Debug for Chain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Chain").finish_non_exhaustive()
+    }
+}
