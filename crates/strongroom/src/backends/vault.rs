@@ -81,6 +81,8 @@ const URL_KEYS: &[&str] = &[
     "username",
     "password_file",
     "token_file",
+    "iam_server_id",
+    "sts_region",
     "ca_file",
     "client_cert",
     "client_key",

@@ -9,6 +9,8 @@ use crate::error::{Error, ErrorKind, Result};
 
 mod approle;
 mod grant;
+#[cfg(feature = "aws")]
+mod iam;
 mod lookup;
 mod settings;
 mod source;
@@ -42,6 +44,8 @@ enum Method {
         username: String,
         password: Source,
     },
+    #[cfg(feature = "aws")]
+    Iam(iam::Iam),
 }
 
 impl Login {
@@ -59,6 +63,8 @@ impl Login {
                     self.mount
                 )
             }
+            #[cfg(feature = "aws")]
+            Method::Iam(_) => format!("AWS credentials, at auth/{}", self.mount),
         }
     }
 
@@ -100,6 +106,8 @@ impl Login {
                     object(&[("password", password.expose_str()?)]),
                 )
             }
+            #[cfg(feature = "aws")]
+            Method::Iam(iam) => (String::new(), iam.body(connect).await?),
         };
         let path = format!("auth/{}/login{place}", self.mount);
         let request = Raw::new(RequestMethod::POST, path).with_body(body);

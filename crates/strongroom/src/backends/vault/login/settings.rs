@@ -1,11 +1,15 @@
 //! What the address and the environment say about how to log in.
 
 use super::approle::AppRole;
+#[cfg(feature = "aws")]
+use super::iam::Iam;
 use super::source::Source;
 use super::{Login, Method};
 use crate::backends::Connect;
 use crate::backends::vault::settings::{self, wrong};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
+#[cfg(not(feature = "aws"))]
+use crate::error::{Error, ErrorKind};
 use crate::manifest::suggest;
 
 /// Where Kubernetes mounts the token of a pod's service account.
@@ -22,7 +26,7 @@ const METHODS: &[(&str, &[&str])] = &[
     ("jwt", &["auth_mount", "role", "jwt_file"]),
     ("cert", &["auth_mount", "role"]),
     ("userpass", &["auth_mount", "username", "password_file"]),
-    ("aws", &["auth_mount", "role"]),
+    ("aws", &["auth_mount", "role", "iam_server_id", "sts_region"]),
 ];
 
 impl Login {
@@ -85,15 +89,13 @@ impl Login {
                 password: Source::file(connect, "password_file")
                     .ok_or_else(|| missing("password_file", name))?,
             },
+            #[cfg(feature = "aws")]
+            "aws" => Method::Iam(Iam::read(connect)?),
+            #[cfg(not(feature = "aws"))]
             "aws" => {
-                return Err(Error::new(
-                    ErrorKind::Unsupported,
-                    "this build of strongroom can't log in to Vault by AWS IAM",
-                )
-                .with_help(
-                    "it can't sign the request to STS; use `auth=jwt`, `auth=kubernetes` or \
-                     `auth=approle`, or an agent that writes a token to `token_file`",
-                ));
+                let message = "this build of strongroom can't log in to Vault by AWS IAM";
+                return Err(Error::new(ErrorKind::Unsupported, message)
+                    .with_help("build it with the cargo feature `aws`, which signs the request"));
             }
             _ => Method::Token(Source::token(connect)?),
         };
