@@ -7,6 +7,7 @@ Repairs, where moto 5.2.5 is not as AWS:
   it before.
 - It takes a value for a deleted secret, where AWS answers InvalidRequestException; and it answers the
   creation of one with another code than AWS does.
+- It fails on the versions of a secret that isn't there.
 - It checks and changes in two steps, with other calls between them.
 
 A switch for faults: `POST /_fault` with a JSON object, every member optional, makes calls fail.
@@ -67,6 +68,17 @@ def repair_deleted():
     for operation in ("create_secret", "put_secret_value", "update_secret_version_stage"):
         made_by_moto = getattr(SecretsManagerBackend, operation)
         setattr(SecretsManagerBackend, operation, refusing(made_by_moto))
+
+
+def repair_versions():
+    """Answers that a secret isn't there."""
+    made_by_moto = SecretsManagerBackend.list_secret_version_ids
+
+    def versions(self, secret_id):
+        self.describe_secret(secret_id)
+        return made_by_moto(self, secret_id)
+
+    SecretsManagerBackend.list_secret_version_ids = versions
 
 
 class OneByOne:
@@ -150,6 +162,7 @@ def respond(start, status, content_type, content, headers={}):
 if __name__ == "__main__":
     repair_stages()
     repair_deleted()
+    repair_versions()
     application = WithFaults(OneByOne(DomainDispatcherApplication(create_backend_app)))
     server = make_server("127.0.0.1", 0, application, threaded=True)
     print(f"listening on {server.port}", flush=True)
