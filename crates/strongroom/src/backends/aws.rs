@@ -90,7 +90,9 @@ pub(super) async fn credentials(
     connect.url = ProviderUrl::new("aws", "/").with_authority(region);
     let settings = settings::Settings::read(&connect).await?;
     let connector = http::connector(&connect)?;
-    credentials::Chain::new(&connect, &settings, connector).current().await
+    credentials::Chain::new(&connect, &settings, connector)
+        .current()
+        .await
 }
 
 fn detect(env: &Env, _: Deployment) -> Result<Vec<Probe>> {

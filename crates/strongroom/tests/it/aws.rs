@@ -5,9 +5,7 @@ mod conformance;
 
 use std::sync::Arc;
 
-use strongroom::{
-    Connect, Deployment, Env, GuardRails, Result, SecretProvider, SecretsFactory,
-};
+use strongroom::{Connect, Deployment, Env, GuardRails, Result, SecretProvider, SecretsFactory};
 
 /// Opens an address as the factory would, without layers.
 async fn open(address: &str, env: Env) -> Result<Arc<dyn SecretProvider>> {

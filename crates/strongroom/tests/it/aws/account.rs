@@ -94,7 +94,9 @@ impl Account {
             .header("content-type", "application/x-amz-json-1.1")
             .header(
                 "authorization",
-                format!("AWS4-HMAC-SHA256 Credential=ADMIN/{scope}, SignedHeaders=host, Signature=0"),
+                format!(
+                    "AWS4-HMAC-SHA256 Credential=ADMIN/{scope}, SignedHeaders=host, Signature=0"
+                ),
             )
             .body(body.to_string());
         let answer = request.send().await.unwrap();

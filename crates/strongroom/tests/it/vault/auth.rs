@@ -244,7 +244,11 @@ async fn what_can_t_be_meant_is_refused_before_anything_is_sent() {
         ),
         #[cfg(not(feature = "aws"))]
         ("auth=aws&role=r", ErrorKind::Unsupported, "`aws`"),
-        ("auth=aws&role=r&role_id=r", ErrorKind::Config, "`auth=approle`"),
+        (
+            "auth=aws&role=r&role_id=r",
+            ErrorKind::Config,
+            "`auth=approle`",
+        ),
         #[cfg(feature = "aws")]
         ("auth=aws&sts_region=a/b", ErrorKind::Config, "`sts_region`"),
     ] {

@@ -41,13 +41,18 @@ impl Iam {
         let query = |key| connect.url.query(key).map(str::to_owned);
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         let region = query("sts_region");
-        if region.as_ref().is_some_and(|region| region.is_empty() || !region.bytes().all(plain)) {
+        if region
+            .as_ref()
+            .is_some_and(|region| region.is_empty() || !region.bytes().all(plain))
+        {
             return Err(wrong("`sts_region` is no region of AWS"));
         }
         let server_id = query("iam_server_id");
         let visible = |id: &String| id.chars().all(|c| c.is_ascii_graphic() || c == ' ');
         if !server_id.as_ref().is_none_or(visible) {
-            return Err(wrong("`iam_server_id` has a character that no header can have"));
+            return Err(wrong(
+                "`iam_server_id` has a character that no header can have",
+            ));
         }
         Ok(Self {
             role: query("role"),
@@ -110,7 +115,9 @@ impl Iam {
             .into_parts();
         let given = headers.into_iter().chain(signed.headers());
         let list = |value: &str| Value::from(vec![value]);
-        let headers: Map<_, _> = given.map(|(name, value)| (name.to_owned(), list(value))).collect();
+        let headers: Map<_, _> = given
+            .map(|(name, value)| (name.to_owned(), list(value)))
+            .collect();
         Ok((url, Zeroizing::new(Value::Object(headers).to_string())))
     }
 }
@@ -140,7 +147,10 @@ mod tests {
         let authorization = value("authorization");
         let names = authorization.split("SignedHeaders=").nth(1).unwrap();
         let names = names.split(',').next().unwrap();
-        let lines: String = names.split(';').map(|name| format!("{name}:{}\n", value(name))).collect();
+        let lines: String = names
+            .split(';')
+            .map(|name| format!("{name}:{}\n", value(name)))
+            .collect();
         let canonical = format!("POST\n/\n\n{lines}\n{names}\n{}", sha(BODY));
         let date = value("x-amz-date");
         let day = &date[..8];
@@ -153,7 +163,9 @@ mod tests {
         };
         let key = [day, region, "sts", "aws4_request"]
             .iter()
-            .fold(format!("AWS4{secret}").into_bytes(), |key, part| mac(&key, part));
+            .fold(format!("AWS4{secret}").into_bytes(), |key, part| {
+                mac(&key, part)
+            });
         hex(&mac(&key, &text))
     }
 
@@ -162,18 +174,29 @@ mod tests {
         let now = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
         for (server_id, region, token) in [
             (None, None, None),
-            (Some("vault.example.com"), Some("eu-west-1"), Some("session")),
+            (
+                Some("vault.example.com"),
+                Some("eu-west-1"),
+                Some("session"),
+            ),
         ] {
             let token = token.map(str::to_owned);
-            let credentials = Credentials::new("AKIDEXAMPLE", "not-a-secret-key", token, None, "test");
+            let credentials =
+                Credentials::new("AKIDEXAMPLE", "not-a-secret-key", token, None, "test");
             let iam = iam(server_id, region);
             let (url, headers) = iam.signed(&credentials, now).unwrap();
             let headers: Value = serde_json::from_str(&headers).unwrap();
             let signed = headers["authorization"][0].as_str().unwrap();
             let wanted = signature(&headers, region.unwrap_or(GLOBAL), "not-a-secret-key");
             assert!(signed.ends_with(&format!("Signature={wanted}")), "{signed}");
-            assert!(signed.contains("Credential=AKIDEXAMPLE/20231114/"), "{signed}");
-            assert_eq!(headers.get("x-amz-security-token").is_some(), token_is(&credentials));
+            assert!(
+                signed.contains("Credential=AKIDEXAMPLE/20231114/"),
+                "{signed}"
+            );
+            assert_eq!(
+                headers.get("x-amz-security-token").is_some(),
+                token_is(&credentials)
+            );
             // A server that demands its id demands that it was signed, too.
             assert_eq!(signed.contains(SERVER_ID), server_id.is_some());
             assert_eq!(url.contains("eu-west-1"), region.is_some());

@@ -7,9 +7,9 @@ use super::source::Source;
 use super::{Login, Method};
 use crate::backends::Connect;
 use crate::backends::vault::settings::{self, wrong};
-use crate::error::Result;
 #[cfg(not(feature = "aws"))]
-use crate::error::{Error, ErrorKind};
+use crate::error::ErrorKind;
+use crate::error::{Error, Result};
 use crate::manifest::suggest;
 
 /// Where Kubernetes mounts the token of a pod's service account.
@@ -26,7 +26,10 @@ const METHODS: &[(&str, &[&str])] = &[
     ("jwt", &["auth_mount", "role", "jwt_file"]),
     ("cert", &["auth_mount", "role"]),
     ("userpass", &["auth_mount", "username", "password_file"]),
-    ("aws", &["auth_mount", "role", "iam_server_id", "sts_region"]),
+    (
+        "aws",
+        &["auth_mount", "role", "iam_server_id", "sts_region"],
+    ),
 ];
 
 impl Login {

@@ -32,7 +32,8 @@ async fn the_request_says_who_we_are_and_holds_no_key() {
     let told = ResponseTemplate::new(200).set_body_json(secret);
     read.respond_with(told).mount(&server).await;
 
-    let settings = "kv=2&auth=aws&auth_mount=aws-eu&role=app&iam_server_id=vault.example&sts_region=eu-west-1";
+    let settings =
+        "kv=2&auth=aws&auth_mount=aws-eu&role=app&iam_server_id=vault.example&sts_region=eu-west-1";
     let address = format!("vault+http://{}/kv?{settings}", server.address());
     let env = Env::empty()
         .with_var("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
@@ -44,16 +45,25 @@ async fn the_request_says_who_we_are_and_holds_no_key() {
     assert!(matches!(answer, Ok(Reply::Value(value)) if value.verify("v")));
 
     let requests = server.received_requests().await.unwrap();
-    let login: Vec<_> = requests.iter().filter(|r| r.url.path().contains("login")).collect();
+    let login: Vec<_> = requests
+        .iter()
+        .filter(|r| r.url.path().contains("login"))
+        .collect();
     assert_eq!(login.len(), 1);
     let body: Value = login[0].body_json().unwrap();
     assert_eq!(body["role"], "app");
     assert_eq!(body["iam_http_request_method"], "POST");
-    assert_eq!(decoded(&body, "iam_request_url"), "https://sts.eu-west-1.amazonaws.com/");
+    assert_eq!(
+        decoded(&body, "iam_request_url"),
+        "https://sts.eu-west-1.amazonaws.com/"
+    );
     let asks = decoded(&body, "iam_request_body");
     assert_eq!(asks, "Action=GetCallerIdentity&Version=2011-06-15");
     let headers: Value = serde_json::from_str(&decoded(&body, "iam_request_headers")).unwrap();
-    assert_eq!(headers["x-vault-aws-iam-server-id"], json!(["vault.example"]));
+    assert_eq!(
+        headers["x-vault-aws-iam-server-id"],
+        json!(["vault.example"])
+    );
     assert_eq!(headers["x-amz-security-token"], json!(["session"]));
     let signed = headers["authorization"][0].as_str().unwrap();
     assert!(signed.contains("/eu-west-1/sts/aws4_request"), "{signed}");
@@ -73,6 +83,9 @@ async fn without_credentials_the_error_says_where_they_were_looked_for() {
     let wanted = Request::new(Target::new("db".parse().unwrap()));
     let error = provider.fetch(&[wanted]).await.pop().unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Auth, "{error:?}");
-    assert!(error.help().unwrap().contains("AWS_ACCESS_KEY_ID"), "{error:?}");
+    assert!(
+        error.help().unwrap().contains("AWS_ACCESS_KEY_ID"),
+        "{error:?}"
+    );
     assert!(server.received_requests().await.unwrap().is_empty());
 }
