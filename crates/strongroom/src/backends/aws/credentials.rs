@@ -86,7 +86,8 @@ impl Chain {
             Err(error) => match &mut *held {
                 Some(held) if held.lives(now) => {
                     tracing::warn!(kind = %error.kind(), "AWS credentials could not be renewed yet");
-                    held.renew_at = now.checked_add(AGAIN);
+                    let again = now.checked_add(AGAIN);
+                    held.renew_at = again.min(held.credentials.expiry());
                     Ok(held.credentials.clone())
                 }
                 _ => Err(error),
@@ -101,7 +102,10 @@ impl Chain {
     pub(super) async fn renew(&self, refused: &Credentials) -> Result<bool> {
         let mut held = self.0.held.lock().await;
         // Somebody else was refused too, and was faster.
-        if held.as_ref().is_some_and(|held| held.credentials != *refused) {
+        if held
+            .as_ref()
+            .is_some_and(|held| held.credentials != *refused)
+        {
             return Ok(true);
         }
         let found = self.0.find().await?;
@@ -114,7 +118,10 @@ impl Chain {
     pub(super) async fn describe(&self) -> Result<String> {
         self.current().await?;
         let held = self.0.held.lock().await;
-        Ok(held.as_ref().map(|held| held.from.clone()).unwrap_or_default())
+        Ok(held
+            .as_ref()
+            .map(|held| held.from.clone())
+            .unwrap_or_default())
     }
 }
 

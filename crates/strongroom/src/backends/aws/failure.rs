@@ -47,7 +47,10 @@ impl Failure {
             }
             SdkError::DispatchFailure(failure) => {
                 let cause = failure.as_connector_error();
-                return Self::from(not_sent(what, cause.map(|error| error as &(dyn StdError + 'static))));
+                return Self::from(not_sent(
+                    what,
+                    cause.map(|error| error as &(dyn StdError + 'static)),
+                ));
             }
             _ => {
                 let message = format!("{what}: the request can't be built");
@@ -194,7 +197,9 @@ fn without_code(what: &str, status: u16) -> Error {
 
 /// A request whose answer never began. Where nothing listened, it was surely not sent.
 pub(super) fn not_sent(what: &str, cause: Option<&(dyn StdError + 'static)>) -> Error {
-    let mut causes = std::iter::successors(cause, |cause: &&(dyn StdError + 'static)| (**cause).source());
+    let mut causes = std::iter::successors(cause, |cause: &&(dyn StdError + 'static)| {
+        (**cause).source()
+    });
     let kind = causes.find_map(|cause| Some(cause.downcast_ref::<io::Error>()?.kind()));
     let refused = matches!(
         kind,
@@ -231,8 +236,16 @@ mod tests {
             ("InternalServiceError", 500, Transient),
             ("ResourceExistsException", 400, Conflict),
             ("InvalidParameterException", 500, Malformed),
-            ("com.amazonaws.secretsmanager#AccessDeniedException", 400, Denied),
-            ("AccessDeniedException:http://internal.amazon.com/", 400, Denied),
+            (
+                "com.amazonaws.secretsmanager#AccessDeniedException",
+                400,
+                Denied,
+            ),
+            (
+                "AccessDeniedException:http://internal.amazon.com/",
+                400,
+                Denied,
+            ),
         ] {
             let failure = Failure::answered("a call", Some(code), status, None);
             assert_eq!(failure.error.kind(), kind, "{code}");

@@ -47,8 +47,9 @@ fn tls(env: &Env) -> Result<TlsContext> {
         None => TrustStore::default(),
         Some(path) => {
             let path = env.working_dir().join(path);
-            let pem = read_text_file(&path, MAX_CERTIFICATES)
-                .map_err(|error| unusable(&format!("names {}: {}", path.display(), error.kind())))?;
+            let pem = read_text_file(&path, MAX_CERTIFICATES).map_err(|error| {
+                unusable(&format!("names {}: {}", path.display(), error.kind()))
+            })?;
             if !pem.contains("-----BEGIN CERTIFICATE-----") {
                 return Err(unusable("names a file without a certificate in PEM form"));
             }

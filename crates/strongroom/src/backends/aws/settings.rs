@@ -119,18 +119,17 @@ impl About<'_> {
                     .map(|region| (region, variable.to_owned()));
             }
         }
-        let (region, from) = found
-            .or_else(|| self.in_file("region"))
-            .ok_or_else(|| {
-                wrong("no AWS region is set").with_help(
-                    "write it into the address (aws://eu-west-1/prefix), set AWS_REGION, or give the \
+        let (region, from) = found.or_else(|| self.in_file("region")).ok_or_else(|| {
+            wrong("no AWS region is set").with_help(
+                "write it into the address (aws://eu-west-1/prefix), set AWS_REGION, or give the \
                      profile a `region`",
-                )
-            })?;
+            )
+        })?;
         // It becomes part of the host that requests go to.
         let is_label = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         if !region.chars().all(is_label) || region.len() > 63 || region.starts_with('-') {
-            let message = format!("{from} gives no AWS region: it has letters, digits and `-` only");
+            let message =
+                format!("{from} gives no AWS region: it has letters, digits and `-` only");
             return Err(wrong(message).with_help("for example eu-west-1"));
         }
         Ok((region.to_owned(), from))
@@ -170,7 +169,9 @@ impl About<'_> {
         match text.to_ascii_lowercase().as_str() {
             "true" => Ok(true),
             "false" => Ok(false),
-            _ => Err(wrong(format!("`{key}`, as {from} has it, is true or false"))),
+            _ => Err(wrong(format!(
+                "`{key}`, as {from} has it, is true or false"
+            ))),
         }
     }
 
@@ -201,7 +202,9 @@ impl Endpoint {
     fn new(url: &str, from: String) -> Result<Self> {
         let uri: Option<http::Uri> = url.parse().ok();
         let is_one = uri.is_some_and(|uri| {
-            let plain = uri.authority().is_some_and(|host| !host.as_str().contains('@'));
+            let plain = uri
+                .authority()
+                .is_some_and(|host| !host.as_str().contains('@'));
             plain && uri.query().is_none() && matches!(uri.scheme_str(), Some("http" | "https"))
         });
         if !is_one {

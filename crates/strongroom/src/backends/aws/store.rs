@@ -130,7 +130,8 @@ impl Store {
 
     async fn describe(&self, id: &str) -> Result<Described, Failure> {
         let what = self.doing("DescribeSecret", id);
-        let send = |aws: &aws_sdk_secretsmanager::Client| aws.describe_secret().secret_id(id).send();
+        let send =
+            |aws: &aws_sdk_secretsmanager::Client| aws.describe_secret().secret_id(id).send();
         let answer = self.client.call(&what, send).await?;
         let labels: Vec<_> = answer
             .version_ids_to_stages
@@ -155,8 +156,7 @@ impl Store {
     /// tell.
     pub(super) async fn ping(&self) -> Result<()> {
         let what = format!("{}: ListSecrets", self.settings.shown);
-        let send =
-            |aws: &aws_sdk_secretsmanager::Client| aws.list_secrets().max_results(1).send();
+        let send = |aws: &aws_sdk_secretsmanager::Client| aws.list_secrets().max_results(1).send();
         match self.client.call(&what, send).await {
             Err(failure) if failure.error.kind() != ErrorKind::Denied => Err(failure.error),
             _ => Ok(()),
@@ -209,7 +209,10 @@ impl Store {
             return Err(malformed("is binary, and has no fields".to_owned()));
         }
         Tree::parse(document.value.clone()).map_err(|fault| {
-            malformed(format!("is no JSON object: line {}: {}", fault.line, fault.what))
+            malformed(format!(
+                "is no JSON object: line {}: {}",
+                fault.line, fault.what
+            ))
         })
     }
 
@@ -288,7 +291,9 @@ fn field_of(tree: &Tree, field: &str, id: &str) -> Result<Option<Secret>> {
     if tree.find(&[field]).is_none() {
         return Ok(None);
     }
-    let value = tree.value(&[field]).map_err(|fault| in_document(&fault, id))?;
+    let value = tree
+        .value(&[field])
+        .map_err(|fault| in_document(&fault, id))?;
     Ok(Some(Secret::from_utf8_or_bytes(value)))
 }
 
@@ -299,8 +304,11 @@ fn in_document(fault: &crate::backends::files::fault::Fault, id: &str) -> Error 
 
 /// The version that has a label.
 fn labelled(labels: &[(String, Vec<String>)], label: &str) -> Option<Version> {
-    let mut with = labels.iter().filter(|(_, labels)| labels.iter().any(|one| one == label));
-    with.next().map(|(version, _)| Version::new(version.as_str()))
+    let mut with = labels
+        .iter()
+        .filter(|(_, labels)| labels.iter().any(|one| one == label));
+    with.next()
+        .map(|(version, _)| Version::new(version.as_str()))
 }
 
 /// Reports whether AWS could have given a version this id.

@@ -55,12 +55,23 @@ impl Container {
         };
         let what = format!("the endpoint that {variable} names");
         let asked = tokio::time::timeout(TIMEOUT, self.ask(&uri, &what));
-        let late = || Error::new(ErrorKind::Transient, format!("{what} did not answer in time"));
+        let late = || {
+            Error::new(
+                ErrorKind::Transient,
+                format!("{what} did not answer in time"),
+            )
+        };
         let answer = client::quietly(asked).await.map_err(|_| late())??;
         let credentials = read(answer).ok_or_else(|| {
-            Error::new(ErrorKind::Auth, format!("{what}: the answer has no credentials"))
+            Error::new(
+                ErrorKind::Auth,
+                format!("{what}: the answer has no credentials"),
+            )
         })?;
-        let from = format!("a container's {what}", what = what.trim_start_matches("the "));
+        let from = format!(
+            "a container's {what}",
+            what = what.trim_start_matches("the ")
+        );
         Ok(Some(Found { credentials, from }))
     }
 
@@ -69,7 +80,9 @@ impl Container {
         let mut request = HttpRequest::get(uri).map_err(|_| unfit())?;
         request.headers_mut().insert("accept", "application/json");
         if let Some(token) = token(&self.env)? {
-            let header = request.headers_mut().try_insert("authorization", token.to_string());
+            let header = request
+                .headers_mut()
+                .try_insert("authorization", token.to_string());
             header.map_err(|_| wrong("the container's authorization token is no header"))?;
         }
         let answer = self.connector.call(request).await;
@@ -177,7 +190,13 @@ fn read(answer: Zeroizing<Vec<u8>>) -> Option<Credentials> {
         }
     };
     let (id, secret) = (text("AccessKeyId")?, text("SecretAccessKey")?);
-    Some(Credentials::new(id, secret, text("Token"), ends, "container"))
+    Some(Credentials::new(
+        id,
+        secret,
+        text("Token"),
+        ends,
+        "container",
+    ))
 }
 
 #[cfg(test)]
@@ -212,7 +231,10 @@ mod tests {
             assert!(uri.is_empty() || found.is_err(), "{uri}");
         }
         let relative = |path: &str| super::uri(&Env::empty().with_var(RELATIVE, path));
-        assert_eq!(relative("/v2/x").unwrap().unwrap().0, "http://169.254.170.2/v2/x");
+        assert_eq!(
+            relative("/v2/x").unwrap().unwrap().0,
+            "http://169.254.170.2/v2/x"
+        );
         assert!(relative("@evil.example/x").is_err());
     }
 
@@ -223,7 +245,10 @@ mod tests {
             r#"{"AccessKeyId":"A","SecretAccessKey":"S","Token":"T","Expiration":"2030-01-02T03:04:05Z"}"#,
         );
         let whole = whole.unwrap();
-        assert_eq!((whole.access_key_id(), whole.session_token()), ("A", Some("T")));
+        assert_eq!(
+            (whole.access_key_id(), whole.session_token()),
+            ("A", Some("T"))
+        );
         assert!(whole.expiry().unwrap() > SystemTime::UNIX_EPOCH);
         for bad in [
             "",

@@ -14,8 +14,8 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use super::{Found, Inner, variables};
 use crate::backends::aws::failure::{Failure, not_sent};
-use crate::backends::aws::{client, http};
 use crate::backends::aws::settings::wrong;
+use crate::backends::aws::{client, http};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How long the instance may take to answer. Elsewhere nobody answers at its address.
@@ -48,7 +48,8 @@ pub(super) async fn profile(inner: &Inner) -> Result<Option<Found>> {
     match found {
         None if profile.is_named => {
             let message = format!("{what} holds no credentials");
-            Err(Error::new(ErrorKind::Auth, message).with_help("correct AWS_PROFILE or the profile"))
+            Err(Error::new(ErrorKind::Auth, message)
+                .with_help("correct AWS_PROFILE or the profile"))
         }
         found => Ok(found),
     }
@@ -60,7 +61,10 @@ pub(super) async fn instance(inner: &Inner) -> Result<Option<Found>> {
         return Ok(None);
     };
     let provider = imds::credentials::ImdsCredentialsProvider::builder();
-    let provider = provider.configure(&config(inner)).imds_client(client).build();
+    let provider = provider
+        .configure(&config(inner))
+        .imds_client(client)
+        .build();
     let found = client::quietly(provider.provide_credentials()).await;
     given("the role of the EC2 instance", found)
 }
@@ -99,7 +103,8 @@ fn given(what: &str, outcome: Result<Credentials, CredentialsError>) -> Result<O
         }
         Err(CredentialsError::CredentialsNotLoaded(_)) => return Ok(None),
         Err(CredentialsError::InvalidConfiguration(_)) => {
-            let message = format!("{what} is set up wrongly, or in a way that this build can't use");
+            let message =
+                format!("{what} is set up wrongly, or in a way that this build can't use");
             return Err(wrong(message).with_help(
                 "`aws configure list` shows the settings; for single sign-on and for programs that \
                  give credentials, strongroom is built with the feature `aws-sso`",

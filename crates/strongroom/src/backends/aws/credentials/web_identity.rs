@@ -47,7 +47,10 @@ pub(super) async fn find(inner: &Inner) -> Result<Option<Found>> {
     let answer = client::quietly(answer).await;
     let answer = answer.map_err(|error| Failure::of(&what, &error).of_login())?;
     let given = answer.credentials().ok_or_else(|| {
-        Error::new(ErrorKind::Auth, format!("{what}: the answer has no credentials"))
+        Error::new(
+            ErrorKind::Auth,
+            format!("{what}: the answer has no credentials"),
+        )
     })?;
     let credentials = Credentials::new(
         given.access_key_id(),

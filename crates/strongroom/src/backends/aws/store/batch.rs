@@ -120,7 +120,9 @@ impl Store {
 
     /// What the failure of one secret means, inside a call that succeeded.
     async fn refused(&self, ids: &[String], error: &ApiErrorType) -> Option<(String, Error)> {
-        let id = ids.iter().find(|id| Some(id.as_str()) == error.secret_id())?;
+        let id = ids
+            .iter()
+            .find(|id| Some(id.as_str()) == error.secret_id())?;
         let what = self.doing("BatchGetSecretValue", id);
         let failure = Failure::answered(&what, error.error_code(), 400, None);
         Some((id.clone(), self.unread(id, failure).await))

@@ -172,13 +172,18 @@ impl Store {
         expect: &Expect,
     ) -> Result<Secret> {
         let field = place.field.as_deref().unwrap_or_default();
-        let tree = found.map(|document| self.tree(&place.id, document)).transpose()?;
+        let tree = found
+            .map(|document| self.tree(&place.id, document))
+            .transpose()?;
         let has_field = match &tree {
             Some(tree) => field_of(tree, field, &place.id)?.is_some(),
             None => false,
         };
         let version = found.filter(|_| has_field);
-        check_expected(expect, version.and_then(|document| document.version.as_ref()))?;
+        check_expected(
+            expect,
+            version.and_then(|document| document.version.as_ref()),
+        )?;
         let text = json::with_field(tree.as_ref(), field, Some(value))
             .map_err(|fault| in_document(&fault, &place.id))?;
         let document = Secret::from_utf8_or_bytes(text.unwrap_or_default());

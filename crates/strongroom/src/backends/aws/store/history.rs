@@ -53,12 +53,18 @@ impl Store {
         // Of two made in one second, AWS lists the older one first.
         found.reverse();
         found.sort_by_key(|entry| {
-            let age = entry.created_date().map(|date| std::cmp::Reverse(date.secs()));
+            let age = entry
+                .created_date()
+                .map(|date| std::cmp::Reverse(date.secs()));
             (!has(entry, CURRENT), age)
         });
         let info = found.into_iter().filter_map(|entry| {
             let created = entry.created_date().and_then(time);
-            Some(VersionInfo::new(Version::new(entry.version_id?), created, true))
+            Some(VersionInfo::new(
+                Version::new(entry.version_id?),
+                created,
+                true,
+            ))
         });
         Ok(info.collect())
     }

@@ -58,7 +58,9 @@ impl Store {
         let token = token()?;
         for _ in 0..ATTEMPTS {
             let written = match expect {
-                Expect::Version(version) => return self.replace(id, content, &token, version).await,
+                Expect::Version(version) => {
+                    return self.replace(id, content, &token, version).await;
+                }
                 Expect::Any => self.write_version(id, content, &token, CURRENT).await,
                 _ => self.create(id, content, &token).await,
             };
@@ -201,14 +203,18 @@ impl Store {
                 .send()
         };
         let answer = self.client.call_with_token(&what, send).await?;
-        Ok(Version::new(answer.version_id.unwrap_or_else(|| token.to_owned())))
+        Ok(Version::new(
+            answer.version_id.unwrap_or_else(|| token.to_owned()),
+        ))
     }
 
     async fn create(&self, id: &str, content: &Content, token: &str) -> Result<Version, Failure> {
         if id.starts_with("arn:") {
             let message = format!("{}: there is no secret `{id}`", self.settings.shown);
             let error = Error::new(ErrorKind::Absent, message);
-            return Err(error.with_help("AWS gives ARNs; create a secret by its name").into());
+            return Err(error
+                .with_help("AWS gives ARNs; create a secret by its name")
+                .into());
         }
         let what = self.doing("CreateSecret", id);
         let send = |aws: &Aws| {
@@ -220,7 +226,9 @@ impl Store {
                 .send()
         };
         let answer = self.client.call_with_token(&what, send).await?;
-        Ok(Version::new(answer.version_id.unwrap_or_else(|| token.to_owned())))
+        Ok(Version::new(
+            answer.version_id.unwrap_or_else(|| token.to_owned()),
+        ))
     }
 
     /// Writes a version that waits until it is promoted.
