@@ -34,7 +34,13 @@
 //! all but the first two may be missing; `generated` is what `generate` wrote before it failed. The
 //! findings of a `validate` and the `conflicts` of a `git-merge` are its result, and no `error`.
 //! Warnings go to standard error as text, except those of `inspect` and `validate`, which are among
-//! their `findings`.
+//! their `findings`, and those of `doctor`, which are among its checks.
+//!
+//! `doctor` writes `{"schema":1,"ok","configuration":[…],"providers":[{"provider","address",
+//! "checks":[…],"policy"}]}`: `provider` is a name of the manifest's `providers`, or null for the chosen
+//! one; `policy` may be missing. A check is `{"subject","outcome","detail","help","kind"}`: `outcome` is
+//! `ok`, `warning` or `failed`; `help`, and the `kind` of the error, may be missing. `doctor --policy`
+//! writes `{"schema":1,"policy"}`.
 
 use std::ffi::OsString;
 use std::process::ExitCode;

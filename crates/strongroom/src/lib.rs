@@ -39,8 +39,9 @@
 //! # For operators
 //!
 //! [`SecretsBuilder::explain`] says what was looked for, what was found and why it won; the
-//! `strongroom` program prints it (`strongroom inspect`) and checks everything that a boot checks
-//! (`strongroom validate`). Classes, strongest first:
+//! `strongroom` program prints it (`strongroom inspect`), checks everything that a boot checks
+//! (`strongroom validate`) and every step on the way to the secrets ([`SecretsBuilder::examine`],
+//! `strongroom doctor`). Classes, strongest first:
 //!
 //! 1. *explicit*: the builder or `--provider`, `STRONGROOM_PROVIDER`, the manifest's `provider`;
 //! 2. *marker*: `VAULT_ADDR` or `BAO_ADDR`; `STRONGROOM_AWS_PREFIX`; `STRONGROOM_KEY`,
@@ -63,7 +64,7 @@
 //!
 //! # Features
 //!
-//! `yaml` reads YAML documents in the plain-file backend, `zxcvbn` adds its score to the rules for
+//! `vault` is the backend for Vault and OpenBao. `yaml` reads YAML documents in the plain-file backend, `zxcvbn` adds its score to the rules for
 //! passwords, `conformance` is the suite for authors of backends. None is on by default.
 
 #![cfg_attr(

@@ -9,11 +9,11 @@ use crate::exit::{self, CHECK_FAILED, FINE, Failure, Outcome};
 /// Check everything on the way to the secrets: configuration, network, login, permissions
 ///
 /// Goes on where a check fails, and says what to do about each. Reads no secret: whether they are
-/// there and strong is said by `validate`. What is looked at depends on the backend. Vault: DNS, TCP, TLS and
-/// the certificates' ends, clock, the server's state, latency, login and token, the mount, and
-/// whether each declared secret may be read; the least policy that allows it is printed. The exit
-/// code is 0 if no check failed, 5 if a backend can't be reached, 4 if our login is refused, and 1
-/// for any other failed check.
+/// there and strong is said by `validate`. What is looked at depends on the backend. For one behind a
+/// network it is DNS, TCP, TLS and the ends of the certificates, clock, the server's state, latency, our
+/// login, and whether each declared secret may be read; the least policy that allows it is printed.
+/// The exit code is 0 if no check failed, 5 if a backend can't be reached, 4 if our login is
+/// refused, and 1 for any other failed check.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -94,9 +94,7 @@ fn policy<'a>(examination: &'a Examination, provider: &str) -> Result<&'a str, F
             )
             .with_help(&check.help),
             None => {
-                let message = format!(
-                    "{address} has no policy: what may be read there is no affair of the backend"
-                );
+                let message = format!("{address} has no policy of its own to print");
                 Error::new(ErrorKind::Unsupported, message)
             }
         };

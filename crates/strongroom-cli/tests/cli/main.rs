@@ -10,6 +10,7 @@
 
 mod canary;
 mod codes;
+mod doctor;
 mod environment;
 mod files;
 #[cfg(unix)]
@@ -25,11 +26,29 @@ mod readme;
 mod sealed;
 #[cfg(unix)]
 mod terminal;
+mod vault;
+mod vault_page;
 mod write;
 
 /// Every command's help, results and failures, as files under `tests/cmd`.
+///
+/// trycmd hands our environment on, and the commands warn of the variables that lead the other tests to
+/// their servers. So it runs in a process of its own, without them.
 #[test]
 fn commands() {
+    let mut alone = std::process::Command::new(std::env::current_exe().unwrap());
+    alone.args(["--exact", "--ignored", "--nocapture", "commands_alone"]);
+    for name in strongroom::Env::process().names() {
+        if name.starts_with("STRONGROOM_") {
+            alone.env_remove(name);
+        }
+    }
+    assert!(alone.status().unwrap().success());
+}
+
+#[test]
+#[ignore = "`commands` runs it"]
+fn commands_alone() {
     trycmd::TestCases::new()
         .register_bin("own_backend", harness::own_backend())
         .env("STRONGROOM_ENV", "development")

@@ -18,7 +18,7 @@ mod private_bao;
 mod smoke;
 
 pub(crate) use admin::VaultServer;
-pub(crate) use private_bao::PrivateBao;
+pub(crate) use private_bao::{PrivateBao, free_port};
 
 /// Returns the shared OpenBao, in development mode, with a token that may do everything.
 pub(crate) fn vault() -> Option<VaultServer> {

@@ -3,11 +3,15 @@
 mod admin;
 mod auth;
 mod calls;
+mod canary;
 mod conformance;
+mod doctor;
 mod kv;
 mod leases;
+mod outage;
 mod status;
 mod stub;
+mod tls;
 mod wire;
 
 use std::sync::Arc;

@@ -42,13 +42,24 @@ impl Answer {
     /// # Errors
     /// [`ErrorKind::Malformed`] if it is not what Vault answers, as a proxy's page is not.
     pub(super) fn tree(&mut self) -> Result<Tree> {
+        self.tree_with(&["data", "auth", "errors"])
+    }
+
+    /// Reads the body of an answer about the server's own state.
+    ///
+    /// # Errors
+    /// As [`tree`](Self::tree).
+    pub(super) fn state(&mut self) -> Result<Tree> {
+        self.tree_with(&["sealed", "errors"])
+    }
+
+    /// Others answer in JSON too, and their "not found" is not about our secret.
+    fn tree_with(&mut self, keys: &[&str]) -> Result<Tree> {
         let tree = Tree::parse(std::mem::take(&mut self.body)).map_err(|_| self.foreign())?;
-        // Others answer in JSON too, and their "not found" is not about our secret.
-        let is_vaults = |key| tree.find(&[key]).is_some();
-        if !["data", "auth", "errors"].into_iter().any(is_vaults) {
-            return Err(self.foreign());
+        match keys.iter().any(|key| tree.find(&[key]).is_some()) {
+            true => Ok(tree),
+            false => Err(self.foreign()),
         }
-        Ok(tree)
     }
 
     /// Reports whether the body says in Vault's form what it refuses: that of a proxy does not.

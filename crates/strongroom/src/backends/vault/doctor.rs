@@ -1,10 +1,10 @@
 //! What `strongroom doctor` looks at on the way to the declared secrets, step by step.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::settings::{KvVersion, Settings};
-use super::store::Place;
-use super::trust;
+use super::{store, trust};
 use crate::backends::Connect;
 use crate::error::{Error, ErrorKind, Result};
 use crate::examination::{Check, Diagnosis, Examining};
@@ -20,11 +20,16 @@ mod tls;
 /// How long all of it may take.
 const TIMEOUT: Duration = Duration::from_secs(45);
 
-/// A declared secret, and where it stands.
-struct Wanted {
-    name: SecretName,
-    place: Place,
+/// A path that declared secrets are read from.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    path: String,
+    /// An engine makes the secret when the path is read: it is the whole path, mount included.
+    lent: bool,
 }
+
+/// The declared names that each path serves.
+type Wanted = BTreeMap<Place, Vec<SecretName>>;
 
 /// Looks at one Vault: the way there, the server, our login, and what we may do. Reads no secret.
 pub(super) fn examine(connect: Connect) -> Examining {
@@ -73,22 +78,40 @@ async fn look(connect: &Connect, diagnosis: &mut Diagnosis) -> Result<(), (&'sta
 }
 
 /// Where each declared secret stands.
-fn wanted(connect: &Connect, settings: &Settings, diagnosis: &mut Diagnosis) -> Vec<Wanted> {
-    let mut wanted = Vec::new();
+fn wanted(connect: &Connect, settings: &Settings, diagnosis: &mut Diagnosis) -> Wanted {
+    let mut wanted = Wanted::new();
     for declared in connect.declared.iter() {
         let name = declared.name.clone();
-        match Place::of(settings, &declared.target()) {
-            Ok(place) => wanted.push(Wanted { name, place }),
+        let lent = declared.source.as_ref().is_some_and(|source| source.lease);
+        match store::Place::of(settings, &declared.target()) {
+            Ok(store::Place { path, .. }) => {
+                wanted.entry(Place { path, lent }).or_default().push(name);
+            }
             Err(error) => diagnosis.push(Check::error(format!("secret `{name}`"), &error)),
         }
     }
     wanted
 }
 
-/// The path by which Vault reads what stands at a place of a mount.
-fn read_path(settings: &Settings, generation: KvVersion, path: &str) -> String {
-    match generation {
-        KvVersion::V1 => format!("{}/{path}", settings.mount),
-        KvVersion::V2 => format!("{}/data/{path}", settings.mount),
+impl Place {
+    /// The path of the request that reads it.
+    fn read_path(&self, settings: &Settings, generation: KvVersion) -> String {
+        let (mount, path) = (&settings.mount, &self.path);
+        match (self.lent, generation) {
+            (true, _) => path.clone(),
+            (false, KvVersion::V1) => format!("{mount}/{path}"),
+            (false, KvVersion::V2) => format!("{mount}/data/{path}"),
+        }
     }
+
+    /// The path that tells its earlier versions, where it has them.
+    fn history_path(&self, settings: &Settings, generation: KvVersion) -> Option<String> {
+        let has_history = generation == KvVersion::V2 && !self.lent;
+        has_history.then(|| format!("{}/metadata/{}", settings.mount, self.path))
+    }
+}
+
+fn joined(names: &[SecretName]) -> String {
+    let names: Vec<_> = names.iter().map(SecretName::as_str).collect();
+    names.join(", ")
 }

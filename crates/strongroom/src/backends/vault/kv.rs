@@ -196,7 +196,8 @@ impl Kv {
             // for a write that is no good: what is there now tells the first; the reading fails for
             // the second.
             400 => {
-                let now = match self.read(path, None).await? {
+                let now = self.read(path, None).await;
+                let now = match now.map_err(Error::with_no_effect)? {
                     Read::Found(document) => document.version.unwrap_or_default(),
                     Read::Gone(gone) => gone.version,
                     Read::Nothing => 0,

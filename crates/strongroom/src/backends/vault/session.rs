@@ -176,7 +176,10 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        if let Some(keeper) = self.0.lock().keeper.take() {
+        let mut state = self.0.lock();
+        // A login that is under way revokes what it brings.
+        state.closed = true;
+        if let Some(keeper) = state.keeper.take() {
             keeper.abort();
         }
     }

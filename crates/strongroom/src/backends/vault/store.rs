@@ -99,7 +99,8 @@ impl Store {
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
         check_size(put.value.expose_bytes(), &"the value")?;
-        let _alone = match self.kv.generation().await? {
+        let generation = self.kv.generation().await;
+        let _alone = match generation.map_err(Error::with_no_effect)? {
             KvVersion::V2 => None,
             KvVersion::V1 => {
                 without_comparison(&put.expect)?;
@@ -107,7 +108,8 @@ impl Store {
             }
         };
         for _ in 0..ATTEMPTS {
-            let (found, data, over) = match self.kv.read(&place.path, None).await? {
+            let now = self.kv.read(&place.path, None).await;
+            let (found, data, over) = match now.map_err(Error::with_no_effect)? {
                 Read::Found(document) => {
                     let has_field = document.field(&place.field)?.is_some();
                     let over = document.version;
@@ -142,7 +144,8 @@ impl Store {
 
     pub(super) async fn delete(&self, target: &Target, expect: &Expect) -> Result<()> {
         let place = self.place(target)?;
-        let _alone = match self.kv.generation().await? {
+        let generation = self.kv.generation().await;
+        let _alone = match generation.map_err(Error::with_no_effect)? {
             KvVersion::V2 => None,
             KvVersion::V1 => {
                 without_comparison(expect)?;
@@ -150,7 +153,8 @@ impl Store {
             }
         };
         for _ in 0..ATTEMPTS {
-            let document = self.document(&place.path, None).await?;
+            let document = self.document(&place.path, None).await;
+            let document = document.map_err(Error::with_no_effect)?;
             if document.field(&place.field)?.is_none() {
                 return Err(self.no_field(&place, &document));
             }

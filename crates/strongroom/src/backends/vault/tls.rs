@@ -79,7 +79,10 @@ impl Tls {
             None => variables::value(env, "TLS_SERVER_NAME")?,
         };
         if let Some(name) = server_name {
-            ServerName::try_from(name).map_err(|_| wrong("the TLS server name is no host name"))?;
+            // An address instead of a name would be another server.
+            let Ok(ServerName::DnsName(_)) = ServerName::try_from(name) else {
+                return Err(wrong("the TLS server name is no host name"));
+            };
         }
         Ok(Self {
             roots,

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use rustify::Endpoint;
+use rustls::CertificateError;
 use zeroize::Zeroizing;
 
 use super::answer::Answer;
@@ -173,7 +174,16 @@ impl Transport {
     }
 
     fn failed(&self, error: &reqwest::Error) -> Error {
-        failed(&self.settings.shown, error)
+        let failed = failed(&self.settings.shown, error);
+        let over_tls = self.settings.base.starts_with("https");
+        // A server that ends the connection at once may overtake its own refusal.
+        if failed.help().is_none() && over_tls && !self.tls.has_client_certificate() {
+            return failed.with_help(
+                "if it ends so again and again, the server may want a client certificate: \
+                 VAULT_CLIENT_CERT and VAULT_CLIENT_KEY",
+            );
+        }
+        failed
     }
 }
 
@@ -216,6 +226,11 @@ fn client(connect: &Connect, settings: &Settings, tls: &Tls) -> Result<reqwest::
     if let Some(proxy) = &settings.proxy
         && !connect.url.is_loopback()
     {
+        if tls.server_name.is_some() {
+            // The proxy would look that name up, and may find another server.
+            let message = format!("a TLS server name has no meaning with {}", proxy.variable);
+            return Err(wrong(message).with_help("reach the server without the proxy"));
+        }
         let unfit = |_| wrong(format!("{} is no address of a proxy", proxy.variable));
         let except = proxy
             .except
@@ -323,10 +338,7 @@ pub(super) fn tls_failed(shown: &str, error: &rustls::Error) -> Error {
     let error = match error {
         rustls::Error::InvalidCertificate(problem) => {
             let what = format!("{shown}: the server's certificate is refused: {problem}");
-            return Error::new(ErrorKind::Config, what).with_help(
-                "name the file of the authority that signed it in VAULT_CACERT or `?ca_file=`; a \
-                 certificate for another name needs VAULT_TLS_SERVER_NAME or `?server_name=`",
-            );
+            return Error::new(ErrorKind::Config, what).with_help(remedy(problem));
         }
         rustls::Error::AlertReceived(alert) => {
             let what = format!("{shown}: the server refuses the TLS connection: {alert:?}");
@@ -336,6 +348,23 @@ pub(super) fn tls_failed(shown: &str, error: &rustls::Error) -> Error {
         }
         error => error,
     };
-    Error::new(ErrorKind::Config, format!("{shown}: TLS failed: {error}"))
-        .with_help("check that the server speaks TLS at this address")
+    Error::new(ErrorKind::Config, format!("{shown}: TLS failed: {error}")).with_help(
+        "check that the server speaks TLS here; without TLS its address is vault+http://…",
+    )
+}
+
+fn remedy(problem: &CertificateError) -> &'static str {
+    match problem {
+        CertificateError::Expired
+        | CertificateError::ExpiredContext { .. }
+        | CertificateError::NotValidYet
+        | CertificateError::NotValidYetContext { .. } => {
+            "renew the server's certificate, or set this machine's clock right"
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "correct the host, or give the certificate's own name in VAULT_TLS_SERVER_NAME or \
+             `?server_name=`"
+        }
+        _ => "name the file of the authority that signed it in VAULT_CACERT or `?ca_file=`",
+    }
 }

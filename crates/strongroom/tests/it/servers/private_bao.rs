@@ -18,10 +18,12 @@ const LONGEST_START: Duration = Duration::from_secs(60);
 const TRIES: usize = 5;
 
 /// How the server is set up.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 enum Setup {
     Dev,
     DevTls,
+    /// In development mode, with this configuration beside.
+    DevWith(String),
     /// Neither initialised nor unsealed, with this storage.
     Config(&'static str),
 }
@@ -51,6 +53,11 @@ impl PrivateBao {
         let mut bao = Self::start_new(Setup::DevTls)?;
         bao.unseal_key = Some(bao.logged("Unseal Key: "));
         Some(bao)
+    }
+
+    /// Starts a server in development mode that listens in other ways too, as its configuration says.
+    pub(crate) fn dev_with(config: &str) -> Option<Self> {
+        Self::start_new(Setup::DevWith(config.to_owned()))
     }
 
     /// Starts a server in memory that is not initialised yet.
@@ -151,7 +158,7 @@ impl PrivateBao {
         for _ in 0..TRIES {
             bao.port = free_port();
             let mut scheme = "http";
-            if setup == Setup::DevTls {
+            if bao.setup == Setup::DevTls {
                 scheme = "https";
                 bao.server.ca = Some(bao.tls_dir().join("vault-ca.pem"));
             }
@@ -208,8 +215,14 @@ impl PrivateBao {
                 format!("-dev-listen-address={listen}"),
             ]
         };
-        match self.setup {
+        match &self.setup {
             Setup::Dev => dev("-dev"),
+            Setup::DevWith(config) => {
+                fs::write(self.dir.path().join("server.hcl"), config).unwrap();
+                let mut args = dev("-dev");
+                args.push("-config=server.hcl".to_owned());
+                args
+            }
             Setup::DevTls => {
                 let mut args = dev("-dev-tls");
                 args.push("-dev-tls-cert-dir=tls".to_owned());
@@ -230,7 +243,7 @@ impl PrivateBao {
 
     fn ready(&self) -> &'static str {
         match self.setup {
-            Setup::Dev | Setup::DevTls => "Development mode should NOT be used",
+            Setup::Dev | Setup::DevTls | Setup::DevWith(_) => "Development mode should NOT be used",
             Setup::Config(_) => "OpenBao server started!",
         }
     }
@@ -259,7 +272,7 @@ impl Drop for PrivateBao {
 }
 
 /// Finds a port that is free, and the next one too, where the server listens for its cluster.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     loop {
         let first = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = first.local_addr().unwrap().port();

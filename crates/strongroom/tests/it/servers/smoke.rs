@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::PrivateBao;
+use super::{PrivateBao, free_port};
 
 #[test]
 fn the_shared_openbao_answers() {
@@ -97,6 +97,19 @@ fn a_server_with_tls_is_believed_by_its_own_ca_alone() {
     stranger.ca = None;
     let refused = stranger.try_admin(&["status"], "").unwrap_err();
     assert!(refused.contains("certificate"), "{refused}");
+}
+
+#[test]
+fn a_server_listens_in_other_ways_too() {
+    let address = format!("127.0.0.1:{}", free_port());
+    let listener =
+        format!("listener \"tcp\" {{\n  address = \"{address}\"\n  tls_disable = true\n}}\n");
+    let Some(bao) = PrivateBao::dev_with(&listener) else {
+        return;
+    };
+    let mut there = bao.server.clone();
+    there.address = format!("http://{address}");
+    assert_eq!(there.admin(&["status"])["sealed"], false);
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use serde_json::json;
 use strongroom::provider::{Expect, Put, Reply, Request, Stage};
@@ -372,6 +373,41 @@ async fn a_list_is_by_text_and_without_what_was_deleted() {
     assert_eq!(list("pay/card/").await, ["pay/card/visa"]);
     assert_eq!(list("paym").await, ["payments/x"]);
     assert_eq!(list("none/at/all").await, [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_with_rules_of_its_own_is_read_and_written() {
+    let Some((admin, mount, provider)) = mounted().await else {
+        return;
+    };
+    let rules = json!({ "cas_required": true, "delete_version_after": "1h", "max_versions": 1 });
+    // A mount that was just made refuses this for a moment.
+    while admin
+        .try_call("POST", &format!("{mount}/config"), rules.clone())
+        .await
+        .0
+        == 400
+    {}
+    for value in ["one", "two"] {
+        write(&*provider, "a", value).await.unwrap();
+    }
+    let secret = fetch(&*provider, Request::new(target("a"))).await.unwrap();
+    assert_eq!(secret.expose_bytes(), b"two");
+    let left = secret
+        .metadata()
+        .expires()
+        .unwrap()
+        .duration_since(SystemTime::now())
+        .unwrap();
+    assert!((3000..=3600).contains(&left.as_secs()), "{left:?}");
+    let previous = Request::new(target("a")).with_stage(Stage::Previous);
+    let previous = fetch(&*provider, previous).await.unwrap_err();
+    assert_eq!(previous.kind(), ErrorKind::Absent, "{previous}");
+    failed(
+        read_version(&*provider, "a", "1").await,
+        ErrorKind::Absent,
+        "over the most",
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

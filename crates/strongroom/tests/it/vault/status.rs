@@ -241,6 +241,24 @@ async fn a_write_is_repeated_only_if_nothing_came_of_it() {
     }
 }
 
+/// A stub, because no real server fails once.
+#[tokio::test]
+async fn a_write_that_did_not_come_to_writing_is_repeated() {
+    let stub = Stub::start().await;
+    stub.answer_once("GET", html(502)).await;
+    stub.answer("GET", stub::json(404, &json!({ "errors": [] })))
+        .await;
+    stub.answer(
+        "POST",
+        stub::json(200, &json!({ "data": { "version": 1 } })),
+    )
+    .await;
+    let connection = connect(&stub.url("/"), stub::env(), TWICE).await.unwrap();
+    let (name, value) = ("a#x".parse().unwrap(), Secret::from_text("v"));
+    let written = connection.put(&name, &value, Expect::Any).await.unwrap();
+    assert_eq!(written.unwrap().as_str(), "1");
+}
+
 /// A stub: a proxy's page in answer to a write says nothing of whether Vault wrote.
 #[tokio::test]
 async fn a_write_that_a_proxy_refuses_is_no_conflict() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rustify::enums::RequestMethod;
 use zeroize::Zeroizing;
 
-use super::{Wanted, policy, read_path};
+use super::{Place, Wanted, joined};
 use crate::backends::Connect;
 use crate::backends::files::json::Tree;
 use crate::backends::vault::kv::Kv;
@@ -21,7 +21,7 @@ use crate::examination::{Check, Diagnosis};
 pub(super) async fn look(
     connect: &Connect,
     settings: &Settings,
-    wanted: &[Wanted],
+    wanted: &Wanted,
     diagnosis: &mut Diagnosis,
 ) -> Result<Option<KvVersion>, (&'static str, Error)> {
     let transport = Transport::new(connect.clone(), settings.clone());
@@ -30,7 +30,11 @@ pub(super) async fn look(
     let generation = match log_in(connect, &session).await {
         Ok(check) => {
             diagnosis.push(check);
-            let generation = mount(&session, settings, diagnosis).await;
+            // Who only borrows what engines make needs no key-value store.
+            let generation = match !wanted.is_empty() && wanted.keys().all(|place| place.lent) {
+                true => settings.kv,
+                false => mount(&session, settings, diagnosis).await,
+            };
             permissions(&session, settings, generation, wanted, diagnosis).await;
             generation
         }
@@ -144,19 +148,20 @@ async fn permissions(
     session: &Session,
     settings: &Settings,
     generation: Option<KvVersion>,
-    wanted: &[Wanted],
+    wanted: &Wanted,
     diagnosis: &mut Diagnosis,
 ) {
-    let Some(generation) = generation.filter(|_| !wanted.is_empty()) else {
+    // Without a generation only the paths of engines are known.
+    let known = |place: &Place| generation.is_some() || place.lent;
+    let wanted: Vec<_> = wanted.iter().filter(|(place, _)| known(place)).collect();
+    if wanted.is_empty() {
         return;
-    };
-    let places = policy::by_path(wanted);
-    let path = |place: &str| read_path(settings, generation, place);
-    let history = |place: &str| format!("{}/metadata/{place}", settings.mount);
-    let mut asked: Vec<_> = places.keys().map(|place| path(place)).collect();
-    if generation == KvVersion::V2 {
-        asked.extend(places.keys().map(|place| history(place)));
     }
+    let generation = generation.unwrap_or(KvVersion::V2);
+    let path = |place: &Place| place.read_path(settings, generation);
+    let history = |place: &Place| place.history_path(settings, generation);
+    let mut asked: Vec<_> = wanted.iter().map(|(place, _)| path(place)).collect();
+    asked.extend(wanted.iter().filter_map(|(place, _)| history(place)));
     let answer = match ask(session, &asked).await {
         Ok(answer) => answer,
         Err(error) if error.kind() == ErrorKind::Denied => {
@@ -178,23 +183,25 @@ async fn permissions(
         let read = |capability: &String| matches!(capability.as_str(), "read" | "root");
         capabilities.iter().any(read)
     };
-    for (place, names) in places {
+    for (place, names) in wanted {
         let path = path(place);
-        let subject = format!("policy of {}", names.join(", "));
+        let subject = format!("policy of {}", joined(names));
         if !may_read(&path) {
             let detail = format!("`read` on `{path}` is missing");
             diagnosis.push(Check::failed(subject, detail).with_help(
                 "give the token a policy that allows it: `strongroom doctor --policy` writes one",
             ));
-        } else if generation == KvVersion::V2 && !may_read(&history(place)) {
-            let detail = format!(
-                "`read` on `{path}` is there; earlier versions can't be found without `read` on `{}`",
-                history(place)
-            );
-            diagnosis.push(Check::ok(subject, detail));
-        } else {
-            diagnosis.push(Check::ok(subject, format!("`read` on `{path}` is there")));
+            continue;
         }
+        let detail = format!("`read` on `{path}` is there");
+        // Nothing that a service does needs it.
+        let detail = match history(place).filter(|history| !may_read(history)) {
+            Some(history) => {
+                format!("{detail}; earlier versions can't be listed without `read` on `{history}`")
+            }
+            None => detail,
+        };
+        diagnosis.push(Check::ok(subject, detail));
     }
 }
 

@@ -33,7 +33,7 @@ pub(super) async fn look(
     let mut answer = ask(&transport).await.map_err(|error| ("server", error))?;
     diagnosis.push(clock(answer.date, SystemTime::now()));
     let status = answer.status;
-    let tree = answer.tree().map_err(|error| ("server", error))?;
+    let tree = answer.state().map_err(|error| ("server", error))?;
     let (check, serves) = state(&settings.shown, status, &tree);
     diagnosis.push(check);
     if serves {
@@ -120,4 +120,56 @@ async fn latency(transport: &Transport) -> Check {
     let milliseconds = middle.map_or(0.0, |time| time.as_secs_f64() * 1000.0);
     let detail = format!("{milliseconds:.1} ms for one answer, the median of {SAMPLES}");
     Check::ok("latency", detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::examination::CheckOutcome;
+    use zeroize::Zeroizing;
+
+    #[test]
+    fn each_status_of_the_state_has_its_meaning() {
+        let tree = |text: &str| {
+            Tree::parse(Zeroizing::new(text.as_bytes().to_vec()))
+                .ok()
+                .unwrap()
+        };
+        for (status, serves, said) in [
+            (200, true, "active, version 1.2.3"),
+            (429, true, "a standby"),
+            (473, true, "a performance standby"),
+            (472, false, "disaster recovery"),
+            (501, false, "is not initialised; version 1.2.3"),
+            (503, false, "is sealed; version 1.2.3"),
+            (404, false, "status 404"),
+        ] {
+            let (check, usable) = state("here", status, &tree("{\"version\":\"1.2.3\"}"));
+            assert_eq!(
+                (usable, check.outcome == CheckOutcome::Ok),
+                (serves, serves),
+                "{status}"
+            );
+            assert!(check.detail.contains(said), "{}", check.detail);
+        }
+        let (check, _) = state("here", 200, &tree("{}"));
+        assert_eq!(check.detail, "active, its version is not told");
+    }
+
+    #[test]
+    fn clocks_that_differ_by_more_than_half_a_minute_are_warned_of() {
+        let ours = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        for (theirs, outcome, said) in [
+            (1_000_000, CheckOutcome::Ok, "within 1 s"),
+            (999_970, CheckOutcome::Ok, "within 30 s"),
+            (999_969, CheckOutcome::Warning, "31 s ahead of the server's"),
+            (1_000_090, CheckOutcome::Warning, "90 s behind the server's"),
+        ] {
+            let theirs = SystemTime::UNIX_EPOCH + Duration::from_secs(theirs);
+            let check = clock(Some(theirs), ours);
+            assert_eq!(check.outcome, outcome, "{}", check.detail);
+            assert!(check.detail.contains(said), "{}", check.detail);
+        }
+        assert_eq!(clock(None, ours).outcome, CheckOutcome::Warning);
+    }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::HeaderValue;
 use vaultrs::api::token::requests::LookupTokenSelfRequest;
 
-use super::{number, text};
+use super::grant::{number, text};
 use crate::backends::files::json::Tree;
 use crate::backends::vault::transport::Transport;
 use crate::error::{Error, ErrorKind, Result};

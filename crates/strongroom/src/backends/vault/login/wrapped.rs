@@ -3,8 +3,8 @@
 use rustify::enums::RequestMethod;
 use tokio::sync::Mutex;
 
+use super::grant::text;
 use super::source::Source;
-use super::text;
 use crate::backends::vault::answer::Answer;
 use crate::backends::vault::raw::{Raw, object};
 use crate::backends::vault::transport::{Transport, token_header};

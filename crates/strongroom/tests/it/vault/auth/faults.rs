@@ -102,6 +102,57 @@ async fn a_lookup_that_fails_decides_nothing() {
     assert_eq!(count(&server, "auth/approle/login").await, 1);
 }
 
+/// The real server logs in too fast to be left in the middle.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_that_gives_up_takes_the_login_from_nobody() {
+    let server = MockServer::start().await;
+    let slow = login(3600).set_delay(Duration::from_millis(300));
+    on(&server, "POST", "auth/approle/login", slow).await;
+    on(&server, "GET", "kv/data/db", secret()).await;
+    let provider = as_role(&server).await;
+    let reader = || {
+        let provider = Arc::clone(&provider);
+        tokio::spawn(async move { read(&provider).await })
+    };
+    let first = reader();
+    while count(&server, "auth/approle/login").await == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let others: Vec<_> = (0..10).map(|_| reader()).collect();
+    first.abort();
+    assert!(first.await.unwrap_err().is_cancelled());
+    for other in others {
+        other.await.unwrap().unwrap();
+    }
+    assert_eq!(count(&server, "auth/approle/login").await, 1);
+}
+
+/// As above. Whoever drops the provider meanwhile leaves no token behind.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_login_that_nobody_waits_for_is_undone() {
+    let server = MockServer::start().await;
+    let slow = login(3600).set_delay(Duration::from_millis(300));
+    on(&server, "POST", "auth/approle/login", slow).await;
+    on(
+        &server,
+        "POST",
+        "auth/token/revoke-self",
+        ResponseTemplate::new(204),
+    )
+    .await;
+    let provider = as_role(&server).await;
+    let reader = tokio::spawn(async move { read(&provider).await });
+    while count(&server, "auth/approle/login").await == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    reader.abort();
+    let started = Instant::now();
+    while count(&server, "auth/token/revoke-self").await == 0 {
+        assert!(started.elapsed() < Duration::from_secs(10));
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 /// The real server fails everything or nothing, and counts no logins that it didn't grant.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failing_server_sees_no_storm_of_logins() {
