@@ -27,7 +27,10 @@ impl Servers {
         let env = Env::process();
         let var = |name: &str| {
             let value = env.var(name).unwrap().map(str::to_owned);
-            assert!(value.is_some() || env.var("CI").unwrap() != Some("true"), "{name} is not set");
+            assert!(
+                value.is_some() || env.var("CI").unwrap() != Some("true"),
+                "{name} is not set"
+            );
             value
         };
         let found = (
@@ -41,13 +44,20 @@ impl Servers {
             return None;
         };
         let bao = bao.into();
-        Some(Self { bao, vault, token, aws })
+        Some(Self {
+            bao,
+            vault,
+            token,
+            aws,
+        })
     }
 
     fn admin(&self, args: &[&str]) {
         let mut command = Command::new(&self.bao);
         command.args(args).env_clear().env("HOME", "/nowhere");
-        command.env("BAO_ADDR", &self.vault).env("BAO_TOKEN", &self.token);
+        command
+            .env("BAO_ADDR", &self.vault)
+            .env("BAO_TOKEN", &self.token);
         let done = command.output().unwrap();
         let said = String::from_utf8_lossy(&done.stderr);
         assert!(done.status.success(), "bao {args:?}: {said}");
@@ -91,7 +101,10 @@ async fn fill(variables: &Variables, dir: &Path) {
     let connection = connect(variables, dir).await;
     for declared in connection.declared() {
         let value = generate(declared).unwrap();
-        connection.put(&declared.name, &value, Expect::Absent).await.unwrap();
+        connection
+            .put(&declared.name, &value, Expect::Absent)
+            .await
+            .unwrap();
     }
 }
 
@@ -111,7 +124,10 @@ async fn variables_alone_choose_one_of_five_backends() {
     assert!(run(&mut example("boot", dir.path())).0);
     let sealed = "sealed:target/strongroom-example/secrets.sealed\
                   ?key_file=target/strongroom-example/secrets.key";
-    let sealed = BTreeMap::from([development.clone(), ("STRONGROOM_PROVIDER", sealed.to_owned())]);
+    let sealed = BTreeMap::from([
+        development.clone(),
+        ("STRONGROOM_PROVIDER", sealed.to_owned()),
+    ]);
     let mut vault = servers.vault(&part);
     let mut aws = servers.aws(&part);
     for variables in [&mut vault, &mut aws] {
@@ -144,8 +160,13 @@ async fn variables_alone_choose_one_of_five_backends() {
         let (booted, printed) = run(command.envs(variables));
         println!("{printed}");
         assert!(booted, "{printed}");
-        let chosen = printed.lines().find(|line| line.trim_start().starts_with("provider"));
-        assert!(chosen.is_some_and(|line| line.contains(provider)), "{printed}");
+        let chosen = printed
+            .lines()
+            .find(|line| line.trim_start().starts_with("provider"));
+        assert!(
+            chosen.is_some_and(|line| line.contains(provider)),
+            "{printed}"
+        );
         assert!(printed.contains(why), "{printed}");
         assert_eq!(printed.matches("[REDACTED]").count(), 3, "{printed}");
     }

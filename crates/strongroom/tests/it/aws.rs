@@ -2,10 +2,19 @@
 
 mod account;
 mod conformance;
+mod credentials;
+mod faults;
+mod reads;
+mod shown;
+mod writes;
 
 use std::sync::Arc;
 
-use strongroom::{Connect, Deployment, Env, GuardRails, Result, SecretProvider, SecretsFactory};
+use strongroom::provider::{Reply, Request};
+use strongroom::{
+    Connect, Deployment, Env, GuardRails, Result, Secret, SecretName, SecretProvider,
+    SecretsFactory,
+};
 
 /// Opens an address as the factory would, without layers.
 async fn open(address: &str, env: Env) -> Result<Arc<dyn SecretProvider>> {
@@ -14,4 +23,15 @@ async fn open(address: &str, env: Env) -> Result<Arc<dyn SecretProvider>> {
     let row = rows.find(|row| row.scheme() == "aws").unwrap();
     let rails = GuardRails::new(Deployment::Development, []);
     row.open(Connect::new(url, env, rails)).await
+}
+
+fn name(text: &str) -> SecretName {
+    text.parse().unwrap()
+}
+
+async fn get(provider: &dyn SecretProvider, request: impl Into<Request>) -> Result<Secret> {
+    match provider.fetch(&[request.into()]).await.remove(0)? {
+        Reply::Value(secret) => Ok(secret),
+        Reply::Unchanged => panic!("no version was known"),
+    }
 }

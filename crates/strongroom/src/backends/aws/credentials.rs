@@ -86,7 +86,8 @@ impl Chain {
             Err(error) => match &mut *held {
                 Some(held) if held.lives(now) => {
                     tracing::warn!(kind = %error.kind(), "AWS credentials could not be renewed yet");
-                    held.renew_at = now.checked_add(AGAIN);
+                    let again = now.checked_add(AGAIN);
+                    held.renew_at = again.min(held.credentials.expiry());
                     Ok(held.credentials.clone())
                 }
                 _ => Err(error),

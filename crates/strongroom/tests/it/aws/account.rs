@@ -84,6 +84,25 @@ impl Account {
         self.fault(json!({ "n": 0 })).await
     }
 
+    /// Creates a secret as somebody else, and returns its ARN.
+    pub(super) async fn create(&self, name: &str, value: &str) -> String {
+        let name = format!("{}/{name}", self.prefix);
+        let body = json!({ "Name": name, "SecretString": value });
+        let answer = self.admin("CreateSecret", body).await;
+        answer["ARN"].as_str().unwrap().to_owned()
+    }
+
+    pub(super) async fn write(&self, name: &str, value: &str) {
+        let id = format!("{}/{name}", self.prefix);
+        let body = json!({ "SecretId": id, "SecretString": value });
+        self.admin("PutSecretValue", body).await;
+    }
+
+    pub(super) async fn delete(&self, name: &str) {
+        let id = format!("{}/{name}", self.prefix);
+        self.admin("DeleteSecret", json!({ "SecretId": id })).await;
+    }
+
     /// Makes a call as somebody else, by AWS's own protocol.
     pub(super) async fn admin(&self, operation: &str, body: Value) -> Value {
         let scope = "20260101/eu-west-1/secretsmanager/aws4_request";
