@@ -177,6 +177,32 @@ async fn what_is_no_mount_of_secrets_is_said_to_be_none() {
     assert!(within.help().unwrap().contains("prefix"), "{within}");
 }
 
+/// "Not there" about the place is not "not there" about a secret, for which a default may stand.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mount_or_namespace_that_is_not_there_is_no_absence() {
+    let Some((admin, mount, provider)) = mounted().await else {
+        return;
+    };
+    let nowhere = admin.env().with_var("VAULT_NAMESPACE", "of-nobody");
+    let path = format!("/{mount}?kv=2");
+    for (case, address, env) in [
+        ("mount", "/of-nobody?kv=2", admin.env()),
+        ("namespace", &*path, nowhere.clone()),
+        ("namespace, mount asked", &*format!("/{mount}"), nowhere),
+    ] {
+        let provider = open(&admin.url(address), env).await.unwrap();
+        failed(read(&*provider, "a").await, ErrorKind::Config, case);
+        let listed = provider.list("").await.unwrap_err();
+        assert_eq!(listed.kind(), ErrorKind::Config, "{case}: {listed}");
+        let written = write(&*provider, "a", "v").await;
+        failed(written, ErrorKind::Config, case);
+    }
+    write(&*provider, "a", "v").await.unwrap();
+    let unmount = format!("sys/mounts/{mount}");
+    admin.call("DELETE", &unmount, json!(null)).await;
+    failed(read(&*provider, "a").await, ErrorKind::Config, "unmounted");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_may_only_read_still_learns_the_mount_s_version() {
     let Some((admin, mount, provider)) = mounted().await else {
