@@ -76,6 +76,12 @@ impl Location {
         Ok((document, Stamp::settled(&opened.metadata, begun)))
     }
 
+    /// Reports whether another file than the one of this stamp is there now.
+    pub(super) fn is_replaced(&self, stamp: &Stamp) -> bool {
+        let now = self.root().and_then(|root| self.open(&root));
+        now.is_ok_and(|now| Stamp::of(&now.metadata) != *stamp)
+    }
+
     /// Waits for the lock of the directory, which every writer holds.
     pub(super) fn lock(&self, root: &Dir) -> Result<Lock> {
         write::lock(root).map_err(|error| failure::lock_failure(&self.dir.display(), error))

@@ -51,7 +51,16 @@ impl Rollback {
 
     /// Refuses a state that is older than one seen before, or another one of the same epoch. Where
     /// the deployment is development or test, it warns, and remembers the newer one.
-    pub(super) fn check(&self, file: FileId, epoch: u64, seal: &[u8; 32]) -> Result<()> {
+    ///
+    /// `false` says that the state is older only because the file `is_replaced` since it was read: a
+    /// writer records what it has written.
+    pub(super) fn check(
+        &self,
+        file: FileId,
+        epoch: u64,
+        seal: &[u8; 32],
+        is_replaced: impl FnOnce() -> bool,
+    ) -> Result<bool> {
         if epoch < self.min_epoch {
             let message = format!(
                 "its epoch is {epoch}, and `min_epoch` is {}",
@@ -60,14 +69,14 @@ impl Rollback {
             return Err(Error::new(ErrorKind::Integrity, message).with_help(OLDER));
         }
         let Some(directory) = &self.directory else {
-            return Ok(());
+            return Ok(true);
         };
         let seen = match load(directory, file) {
             Ok(seen) => seen,
             Err(error) if self.rails.deployment().is_strict() => return Err(error),
             Err(error) => {
                 self.warn(&error);
-                return Ok(());
+                return Ok(true);
             }
         };
         let what = match seen {
@@ -80,12 +89,15 @@ impl Rollback {
             Some(seen) if epoch == seen.epoch && *seal != seen.seal => {
                 format!("another state of epoch {epoch} was seen before")
             }
-            Some(seen) if epoch == seen.epoch => return Ok(()),
+            Some(seen) if epoch == seen.epoch => return Ok(true),
             _ => {
                 self.record(file, epoch, seal);
-                return Ok(());
+                return Ok(true);
             }
         };
+        if is_replaced() {
+            return Ok(false);
+        }
         let path = directory.join(file.to_string());
         let help = format!(
             "{OLDER}; if it is meant to be there, delete {}",
@@ -96,7 +108,7 @@ impl Rollback {
             return Err(error);
         }
         self.warn(&error);
-        Ok(())
+        Ok(true)
     }
 
     /// Remembers a state. Where that can't be done, it is reported: the file itself is fine.

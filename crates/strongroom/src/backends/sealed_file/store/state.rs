@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use cap_std::fs::Dir;
 
 use super::super::disk::{Location, Stamp};
+use super::super::fields::FileId;
 use super::super::format::Document;
 use super::super::key::SlotKey;
 use super::super::rollback::Rollback;
@@ -17,6 +18,9 @@ use crate::backends::Connect;
 use crate::backends::files::guard::{Guard, the_directory};
 use crate::backends::files::read::Opened;
 use crate::error::{Error, ErrorKind, Result};
+
+/// How often a file is read again because others keep replacing it.
+const ROUNDS: u32 = 16;
 
 /// What a file is checked with that was opened by its address.
 pub(super) struct Safeguards {
@@ -41,8 +45,16 @@ impl SealedFile {
         let mut opened = location.open(&location.root()?)?;
         safeguards.check_writers(&opened, &location)?;
         let read = location.read(&mut opened)?;
+        let (epoch, seal) = (read.0.epoch, read.0.seal);
         let key = source::find(connect, read.0.id)?;
-        Self::unlocked(location, read, key, Some(safeguards))
+        let mut file = Self::unlocked(location, read, key, Some(safeguards))?;
+        let stamp = Stamp::of(&opened.metadata);
+        if !file.check_age(file.id, epoch, &seal, || file.location.is_replaced(&stamp))? {
+            // What was read is of the file before.
+            file.opened = Mutex::default();
+            file.read()?;
+        }
+        Ok(file)
     }
 
     /// Opens what was read, and holds it for the first reading.
@@ -60,7 +72,6 @@ impl SealedFile {
             opened: Mutex::default(),
         };
         let unlocked = file.unlock(document)?;
-        file.check_age(&unlocked.document)?;
         file.opened = Mutex::new(stamp.map(|stamp| (stamp, unlocked)));
         Ok(file)
     }
@@ -75,16 +86,26 @@ impl SealedFile {
         root: &Dir,
         held: impl FnOnce(&Stamp) -> Option<Unlocked>,
     ) -> Result<Unlocked> {
-        let mut opened = self.location.open(root)?;
-        if let Some(safeguards) = &self.safeguards {
-            safeguards.check_writers(&opened, &self.location)?;
+        let (mut held, mut rounds) = (Some(held), ROUNDS);
+        loop {
+            rounds = rounds.saturating_sub(1);
+            let mut opened = self.location.open(root)?;
+            if let Some(safeguards) = &self.safeguards {
+                safeguards.check_writers(&opened, &self.location)?;
+            }
+            let stamp = Stamp::of(&opened.metadata);
+            let unlocked = match held.take().and_then(|held| held(&stamp)) {
+                Some(unlocked) => unlocked,
+                None => self.unlock(self.location.read(&mut opened)?.0)?,
+            };
+            let Document {
+                id, epoch, seal, ..
+            } = &unlocked.document;
+            let is_replaced = || rounds > 0 && self.location.is_replaced(&stamp);
+            if self.check_age(*id, *epoch, seal, is_replaced)? {
+                return Ok(unlocked);
+            }
         }
-        let unlocked = match held(&Stamp::of(&opened.metadata)) {
-            Some(unlocked) => unlocked,
-            None => self.unlock(self.location.read(&mut opened)?.0)?,
-        };
-        self.check_age(&unlocked.document)?;
-        Ok(unlocked)
     }
 
     /// Takes what the opening read, if the file is still the one of this stamp.
@@ -113,13 +134,20 @@ impl SealedFile {
         unlocked.map_err(|error| self.location.located(&error))
     }
 
-    /// Refuses a state older than one that was seen before.
-    fn check_age(&self, document: &Document) -> Result<()> {
+    /// Refuses a state older than one that was seen before. `false` says that a writer replaced the
+    /// file since it was opened, and that what was read is to be read again.
+    fn check_age(
+        &self,
+        file: FileId,
+        epoch: u64,
+        seal: &[u8; 32],
+        is_replaced: impl FnOnce() -> bool,
+    ) -> Result<bool> {
         let Some(Safeguards { rollback, .. }) = &self.safeguards else {
-            return Ok(());
+            return Ok(true);
         };
         rollback
-            .check(document.id, document.epoch, &document.seal)
+            .check(file, epoch, seal, is_replaced)
             .map_err(|error| self.location.located(&error))
     }
 
@@ -161,7 +189,6 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
 
-    use super::super::super::fields::FileId;
     use super::super::super::slot_info::NewSlot;
     use super::*;
     use crate::env::{Deployment, Env};
@@ -206,6 +233,20 @@ mod tests {
         fn open(&self) -> SealedFile {
             let file = SealedFile::open(self.path(), self.key.clone()).unwrap();
             self.hold(file, &fs::read(self.path()).unwrap())
+        }
+
+        /// Opens the file by its address, in production.
+        fn guarded(&self) -> SealedFile {
+            let text = self.key.to_text(self.open().id()).unwrap();
+            let key = self.dir.path().join("key");
+            fs::write(&key, text.expose_bytes()).unwrap();
+            fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+            let env = Env::empty()
+                .with_working_dir(self.dir.path())
+                .with_var("XDG_STATE_HOME", self.dir.path().join("state"));
+            let rails = GuardRails::new(Deployment::Production, []);
+            let address = "sealed:s.sealed?key_file=key".parse().unwrap();
+            SealedFile::connect(&Connect::new(address, env, rails)).unwrap()
         }
 
         /// Holds this state as that of the file that is there now.
@@ -270,22 +311,27 @@ mod tests {
     }
 
     #[test]
+    fn a_file_replaced_between_its_reading_and_the_look_at_its_age_is_read_again() {
+        let room = Room::new();
+        let file = room.guarded();
+        let stale = Unlocked::open(
+            Document::parse(fs::read(room.path()).unwrap()).unwrap(),
+            &room.key,
+        );
+        let root = file.location.root().unwrap();
+        let read = file.read_in(&root, |_| {
+            put(&room.guarded(), "third");
+            Some(stale.unwrap())
+        });
+        let value = read.unwrap().read(NAME.as_str(), &Stage::Current).unwrap();
+        assert!(value.verify("third"));
+    }
+
+    #[test]
     fn a_newer_state_seen_since_the_opening_makes_this_one_old() {
         let room = Room::new();
-        let text = room.key.to_text(room.open().id()).unwrap();
-        let key = room.dir.path().join("key");
-        fs::write(&key, text.expose_bytes()).unwrap();
-        fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
-        let connect = || {
-            let env = Env::empty()
-                .with_working_dir(room.dir.path())
-                .with_var("XDG_STATE_HOME", room.dir.path().join("state"));
-            let rails = GuardRails::new(Deployment::Production, []);
-            let address = "sealed:s.sealed?key_file=key".parse().unwrap();
-            SealedFile::connect(&Connect::new(address, env, rails)).unwrap()
-        };
-        let (file, now) = (connect(), fs::read(room.path()).unwrap());
-        put(&connect(), "third");
+        let (file, now) = (room.guarded(), fs::read(room.path()).unwrap());
+        put(&room.guarded(), "third");
         fs::write(room.path(), &now).unwrap();
         let file = room.hold(file, &now);
         let error = file.get(&NAME, &Stage::Current).unwrap_err();
