@@ -11,19 +11,25 @@ const MOST_CRATES: usize = 80;
 /// The most crates of the program with everything in it.
 const MOST_CRATES_WITH_ALL: usize = 225;
 
-/// What only a feature may bring.
-const BEHIND_FEATURES: &[(&str, &[&str])] = &[(
-    "vault",
-    &[
-        "vaultrs",
-        "rustify",
-        "reqwest",
-        "hyper",
-        "rustls",
-        "ring",
-        "x509-cert",
-    ],
-)];
+/// What only these features may bring.
+const BEHIND_FEATURES: &[(&[&str], &[&str])] = &[
+    (&["vault"], &["vaultrs", "rustify", "reqwest", "x509-cert"]),
+    (
+        &["aws", "aws-sso"],
+        &[
+            "aws-config",
+            "aws-runtime",
+            "aws-sdk-secretsmanager",
+            "aws-sdk-sts",
+            "aws-sigv4",
+            "aws-smithy-http-client",
+            "aws-smithy-runtime",
+            "aws-types",
+        ],
+    ),
+    (&["aws-sso"], &["aws-sdk-sso", "aws-sdk-ssooidc"]),
+    (&["aws", "aws-sso", "vault"], &["hyper", "rustls", "ring"]),
+];
 
 /// There is one TLS stack with one provider of cryptography, whatever is switched on.
 const ONE_OF_EACH: &[&str] = &["rustls", "ring"];
@@ -40,10 +46,10 @@ const NONE_OF: &[&str] = &[
 pub(crate) fn check(features: &[String]) -> Result<String> {
     let default = tree("--package strongroom")?;
     let all = tree("--package strongroom-cli --all-features")?;
-    for (feature, brings) in BEHIND_FEATURES {
+    for (behind, brings) in BEHIND_FEATURES {
         let others: Vec<_> = features
             .iter()
-            .filter(|other| other != feature)
+            .filter(|other| !behind.contains(&other.as_str()))
             .cloned()
             .collect();
         let without = format!(
@@ -51,7 +57,7 @@ pub(crate) fn check(features: &[String]) -> Result<String> {
             others.join(",")
         );
         is_without(&tree(&without)?, brings)
-            .map_err(|named| format!("without the feature `{feature}`, {named} is compiled"))?;
+            .map_err(|named| format!("without {behind:?}, {named} is compiled"))?;
     }
     one_provider(&all)?;
     let of = "a user of the default features";

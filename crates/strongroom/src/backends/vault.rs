@@ -80,6 +80,8 @@ const URL_KEYS: &[&str] = &[
     "jwt_file",
     "username",
     "password_file",
+    "iam_server_id",
+    "region",
     "token_file",
     "ca_file",
     "client_cert",
@@ -98,13 +100,7 @@ fn open(connect: super::Connect) -> super::Opening {
 
 #[cfg(not(feature = "vault"))]
 fn examine(connect: super::Connect) -> crate::examination::Examining {
-    Box::pin(async move {
-        let mut diagnosis = crate::examination::Diagnosis::new();
-        if let Err(error) = open(connect).await {
-            diagnosis.push(crate::examination::Check::error("opening", &error));
-        }
-        diagnosis
-    })
+    super::examine_by_opening(connect, open)
 }
 
 #[cfg(feature = "vault")]

@@ -8,6 +8,8 @@ use super::transport::{Transport, token_header};
 use crate::error::{Error, ErrorKind, Result};
 
 mod approle;
+#[cfg(feature = "aws")]
+mod aws;
 mod grant;
 mod lookup;
 mod settings;
@@ -42,6 +44,8 @@ enum Method {
         username: String,
         password: Source,
     },
+    #[cfg(feature = "aws")]
+    Aws(aws::Aws),
 }
 
 impl Login {
@@ -52,6 +56,8 @@ impl Login {
             Method::AppRole(_) => format!("the AppRole at auth/{}", self.mount),
             Method::Jwt { jwt, .. } => format!("the JWT in {jwt}, at auth/{}", self.mount),
             Method::Certificate { .. } => format!("the client certificate, at auth/{}", self.mount),
+            #[cfg(feature = "aws")]
+            Method::Aws(_) => format!("the AWS credentials, at auth/{}", self.mount),
             Method::Userpass { username, .. } => {
                 format!(
                     "the user `{}` at auth/{}",
@@ -93,6 +99,8 @@ impl Login {
                     },
                 )
             }
+            #[cfg(feature = "aws")]
+            Method::Aws(aws) => (String::new(), aws.body(connect).await?),
             Method::Userpass { username, password } => {
                 let password = password.read(connect).await?;
                 (

@@ -1,5 +1,7 @@
 //! Logging in by every method that the server has, and what a login that fails says.
 
+#[cfg(feature = "aws")]
+mod aws;
 mod faults;
 mod identity;
 mod life;
@@ -240,7 +242,13 @@ async fn what_can_t_be_meant_is_refused_before_anything_is_sent() {
             ErrorKind::Config,
             "`auth=token`",
         ),
-        ("auth=aws&role=r", ErrorKind::Unsupported, "AWS"),
+        #[cfg(not(feature = "aws"))]
+        ("auth=aws&role=r", ErrorKind::Unsupported, "feature `aws`"),
+        (
+            "auth=aws&jwt_file=t",
+            ErrorKind::Config,
+            "`auth=kubernetes`",
+        ),
     ] {
         let address = format!("vault+http://127.0.0.1:1/?{query}");
         let error = super::open(&address, Env::empty()).await.unwrap_err();

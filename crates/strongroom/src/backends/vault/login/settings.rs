@@ -1,11 +1,13 @@
 //! What the address and the environment say about how to log in.
 
 use super::approle::AppRole;
+#[cfg(feature = "aws")]
+use super::aws::Aws;
 use super::source::Source;
 use super::{Login, Method};
 use crate::backends::Connect;
 use crate::backends::vault::settings::{self, wrong};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::manifest::suggest;
 
 /// Where Kubernetes mounts the token of a pod's service account.
@@ -22,7 +24,7 @@ const METHODS: &[(&str, &[&str])] = &[
     ("jwt", &["auth_mount", "role", "jwt_file"]),
     ("cert", &["auth_mount", "role"]),
     ("userpass", &["auth_mount", "username", "password_file"]),
-    ("aws", &["auth_mount", "role"]),
+    ("aws", &["auth_mount", "role", "iam_server_id", "region"]),
 ];
 
 impl Login {
@@ -85,13 +87,14 @@ impl Login {
                 password: Source::file(connect, "password_file")
                     .ok_or_else(|| missing("password_file", name))?,
             },
+            #[cfg(feature = "aws")]
+            "aws" => Method::Aws(Aws::read(connect, role)?),
+            #[cfg(not(feature = "aws"))]
             "aws" => {
-                return Err(Error::new(
-                    ErrorKind::Unsupported,
-                    "this build of strongroom can't log in to Vault by AWS IAM",
-                )
-                .with_help(
-                    "it can't sign the request to STS; use `auth=jwt`, `auth=kubernetes` or \
+                let message = "this build of strongroom can't log in to Vault by AWS IAM";
+                let error = crate::error::Error::new(crate::error::ErrorKind::Unsupported, message);
+                return Err(error.with_help(
+                    "build it with the cargo feature `aws`; or use `auth=jwt`, `auth=kubernetes` or \
                      `auth=approle`, or an agent that writes a token to `token_file`",
                 ));
             }
