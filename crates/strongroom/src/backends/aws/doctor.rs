@@ -146,7 +146,8 @@ async fn access(store: &Arc<Store>, wanted: &Wanted, diagnosis: &mut Diagnosis) 
         let Some(access) = found.remove(id) else {
             continue;
         };
-        let names: Vec<_> = names.iter().map(|name| name.as_str()).collect();
+        let mut names: Vec<_> = names.iter().map(|name| name.as_str()).collect();
+        names.sort_unstable();
         let subject = format!("access to {}", names.join(", "));
         diagnosis.push(judge(&subject, id, &access));
         keys.extend(access.key);

@@ -14,10 +14,13 @@ const TOKEN: &str = "canary-of-the-session-token";
 
 async fn vault(status: u16) -> MockServer {
     let server = MockServer::start().await;
-    let auth = json!({ "auth": {
-        "client_token": "the-token", "lease_duration": 3600, "renewable": true,
-        "token_type": "service",
-    } });
+    let auth = match status {
+        200 => json!({ "auth": {
+            "client_token": "the-token", "lease_duration": 3600, "renewable": true,
+            "token_type": "service",
+        } }),
+        _ => json!({ "errors": ["entry for role app not found"] }),
+    };
     let secret = json!({ "data": {
         "data": { "value": "value" },
         "metadata": { "version": 1, "created_time": "2026-01-01T00:00:00Z",
@@ -175,10 +178,14 @@ async fn what_is_missing_or_refused_is_our_credential_s_fault() {
     let nobody = crate::vault::open(&address(&server, ""), nobody)
         .await
         .unwrap();
-    for (provider, said) in [(refused, "log"), (nobody, "there are no AWS credentials")] {
+    for (provider, said) in [
+        (refused, "the AWS credentials, at auth/iam"),
+        (nobody, "there are no AWS credentials"),
+    ] {
         let request = Request::from("a".parse::<strongroom::SecretName>().unwrap());
         let error = provider.fetch(&[request]).await.remove(0).unwrap_err();
         let shown = format!("{error:?}");
+        assert_eq!(error.kind(), ErrorKind::Auth, "{shown}");
         assert!(shown.contains(said), "{shown}");
         for canary in [SECRET_KEY, TOKEN] {
             assert!(!shown.contains(canary), "{shown}");
