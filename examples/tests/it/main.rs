@@ -13,4 +13,5 @@ mod boot;
 mod boot_serve;
 mod custom_provider;
 mod database_pool;
+mod five_backends;
 mod program;

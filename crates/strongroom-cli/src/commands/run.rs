@@ -1,5 +1,6 @@
 //! `run`: a program with its secrets in the environment.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io;
 use std::process::Command;
@@ -23,7 +24,8 @@ use variables::Variable;
 /// signals are the program's own.
 ///
 /// The program gets no credential of strongroom's: every STRONGROOM_… variable but STRONGROOM_ENV
-/// and every backend's own token or key are taken out of its environment. Names that would change
+/// is taken out of its environment, and so is every token or key by which the backends in use are
+/// reached. Names that would change
 /// how programs load, such as PATH or LD_PRELOAD, are refused.
 ///
 /// The exit code is 125 if strongroom fails (a wrong option included), 126 if the program can't be executed, and 127 if it is
@@ -52,10 +54,11 @@ pub(crate) fn run(args: &Args, context: &Context<'_>) -> Outcome {
         let nothing = Error::new(ErrorKind::Config, "there is no program to run");
         return Err(Failure::from(nothing).with_code(RUN_FAILED));
     };
-    let secrets = secrets(context).map_err(|failure| failure.with_code(RUN_FAILED))?;
+    let read = secrets(context).map_err(|failure| failure.with_code(RUN_FAILED))?;
+    let Read { secrets, schemes } = read;
     let mut command = Command::new(program);
     command.args(arguments);
-    withhold_credentials(&mut command, context);
+    withhold_credentials(&mut command, context, &schemes);
     for (variable, _) in &secrets {
         // The program would find two sources for one secret. It goes before any is set, as it may
         // be another secret's own variable.
@@ -74,22 +77,34 @@ pub(crate) fn run(args: &Args, context: &Context<'_>) -> Outcome {
 /// Takes every key, passphrase and token of ours out of the program's environment.
 ///
 /// Of our own variables only the deployment stays: an unknown one may be a mistyped key, and the
-/// program's own guard rails need to know where it runs.
-fn withhold_credentials(command: &mut Command, context: &Context<'_>) {
+/// program's own guard rails need to know where it runs. Credentials of a backend that is not in use
+/// are not ours: the program may have a use for them, as for AWS's.
+fn withhold_credentials(command: &mut Command, context: &Context<'_>, schemes: &BTreeSet<String>) {
     let ours = |name: &&str| name.starts_with("STRONGROOM_") && *name != "STRONGROOM_ENV";
     let credentials = context
         .backends()
+        .filter(|backend| schemes.contains(backend.scheme()))
         .flat_map(|backend| backend.credentials().iter().copied());
     for name in context.env.names().filter(ours).chain(credentials) {
         command.env_remove(name);
     }
 }
 
-/// Reads and proves every declared secret; only an optional one can still be absent. Each comes with
-/// its variable.
-fn secrets(context: &Context<'_>) -> Result<Vec<(String, Option<Secret>)>, Failure> {
+/// What the program gets, and the schemes of the providers that it came from.
+struct Read {
+    /// Each by its variable; only an optional one can be absent.
+    secrets: Vec<(String, Option<Secret>)>,
+    schemes: BTreeSet<String>,
+}
+
+/// Reads and proves every declared secret.
+fn secrets(context: &Context<'_>) -> Result<Read, Failure> {
     context.connected_quietly(async |connection| {
         let variables = variables::of(connection.declared())?;
+        let mut schemes = BTreeSet::from([connection.describe().scheme]);
+        for declared in connection.declared() {
+            schemes.insert(connection.describe_for(&declared.name)?.scheme);
+        }
         let secrets = connection.clone().boot().await?;
         context.screen.warnings(&connection.rails().said());
         let mut pairs = Vec::new();
@@ -100,7 +115,8 @@ fn secrets(context: &Context<'_>) -> Result<Vec<(String, Option<Secret>)>, Failu
             };
             pairs.push((variable, secret));
         }
-        Ok(pairs)
+        let secrets = pairs;
+        Ok(Read { secrets, schemes })
     })
 }
 

@@ -15,8 +15,6 @@ mod doctor;
 mod failure;
 #[cfg(feature = "aws")]
 mod http;
-#[cfg(all(feature = "aws", feature = "vault"))]
-pub(super) mod identity;
 #[cfg(feature = "aws")]
 mod place;
 #[cfg(feature = "aws")]
@@ -88,6 +86,24 @@ fn open(connect: super::Connect) -> super::Opening {
         let provider = provider::Provider::new(client, settings);
         Ok(std::sync::Arc::new(provider) as std::sync::Arc<dyn crate::provider::SecretProvider>)
     })
+}
+
+/// Finds AWS credentials, where AWS's own tools would, for a login elsewhere that takes them.
+///
+/// # Errors
+/// As those of a read of a secret, where there are none.
+#[cfg(all(feature = "aws", feature = "vault"))]
+pub(super) async fn credentials(
+    connect: &super::Connect,
+    region: &str,
+) -> Result<aws_credential_types::Credentials> {
+    let mut connect = connect.clone();
+    connect.url = ProviderUrl::new("aws", "/").with_authority(region);
+    let settings = settings::Settings::read(&connect).await?;
+    let connector = http::connector(&connect)?;
+    credentials::Chain::new(&connect, &settings, connector)
+        .current()
+        .await
 }
 
 fn detect(env: &Env, _: Deployment) -> Result<Vec<Probe>> {

@@ -72,6 +72,28 @@ impl Answer {
         self.status == 403 && self.is_vaults_refusal()
     }
 
+    /// Reports whether Vault misses the mount or namespace itself: it gives a reason then. That a path
+    /// holds nothing has none.
+    pub(super) fn is_of_no_place(&self) -> bool {
+        let reasons = || {
+            let tree = Tree::parse(self.body.clone()).ok()?;
+            serde_json::from_slice::<Vec<serde::de::IgnoredAny>>(tree.raw(&["errors"])?).ok()
+        };
+        self.status == 404 && reasons().is_some_and(|reasons| !reasons.is_empty())
+    }
+
+    /// Says that what should answer is not there. It is never [`ErrorKind::Absent`]: nothing is known
+    /// of any secret.
+    pub(super) fn no_place(&self) -> Error {
+        let message = format!(
+            "{}: the server has no such mount or namespace (404)",
+            self.shown
+        );
+        Error::new(ErrorKind::Config, message).with_help(
+            "check the mount in the address, and the namespace in `?namespace=` or VAULT_NAMESPACE",
+        )
+    }
+
     /// The address that was asked.
     pub(super) fn shown(&self) -> &str {
         &self.shown
@@ -132,6 +154,7 @@ impl Answer {
                 format!("{shown}: we may not {doing} (403)"),
             )
             .with_help("give the token a policy that allows it"),
+            404 if self.is_of_no_place() => self.no_place(),
             404 => Error::new(
                 ErrorKind::Absent,
                 format!("{shown}: there is nothing to {doing}"),

@@ -114,9 +114,10 @@ impl Kv {
         version: Option<u64>,
     ) -> Result<Option<Read>> {
         let (mount, path) = (self.mount.clone(), path.to_owned());
+        let doing = "read the secret";
         let mut answer = match generation {
             KvVersion::V1 => {
-                self.ask(&kv1::requests::GetSecretRequest { mount, path })
+                self.ask(doing, &kv1::requests::GetSecretRequest { mount, path })
                     .await?
             }
             KvVersion::V2 => {
@@ -125,7 +126,7 @@ impl Kv {
                     path,
                     version,
                 };
-                self.ask(&request).await?
+                self.ask(doing, &request).await?
             }
         };
         let status = answer.status;
@@ -134,8 +135,10 @@ impl Kv {
             KvVersion::V1 => &["data"],
             KvVersion::V2 => &["data", "data"],
         };
-        let metadata = |key| text(&tree, &["data", "metadata", key]);
-        let number = number(&tree, &["data", "metadata", "version"]);
+        // Version 1 has none: what stands there is a field of the secret.
+        let has_metadata = generation == KvVersion::V2;
+        let metadata = |key| text(&tree, &["data", "metadata", key]).filter(|_| has_metadata);
+        let number = metadata("version").and_then(|version| version.parse().ok());
         if status == 404 {
             return Ok(match number {
                 Some(version) => Some(Read::Gone(Gone {
@@ -249,7 +252,7 @@ impl Kv {
     pub(super) async fn history(&self, path: &str) -> Result<Option<Vec<Past>>> {
         let (mount, path) = (self.mount.clone(), path.to_owned());
         let request = kv2::requests::ReadSecretMetadataRequest { mount, path };
-        let mut answer = self.ask(&request).await?;
+        let mut answer = self.ask("list the secret's versions", &request).await?;
         let (status, tree) = (answer.status, answer.tree()?);
         if status == 404 {
             return Ok(None);
@@ -272,16 +275,16 @@ impl Kv {
 
     /// What lies directly beneath a path: names, and folders with a `/` at their end.
     pub(super) async fn list(&self, path: &str) -> Result<Vec<String>> {
-        let mount = self.mount.clone();
+        let (mount, doing) = (self.mount.clone(), "list the secrets");
         let mut answer = match self.generation().await? {
             KvVersion::V1 => {
                 let path = path.to_owned();
-                self.ask(&kv1::requests::ListSecretRequest { mount, path })
+                self.ask(doing, &kv1::requests::ListSecretRequest { mount, path })
                     .await?
             }
             KvVersion::V2 => {
                 let path = path.to_owned();
-                self.ask(&kv2::requests::ListSecretsRequest { mount, path })
+                self.ask(doing, &kv2::requests::ListSecretsRequest { mount, path })
                     .await?
             }
         };
@@ -293,8 +296,8 @@ impl Kv {
         serde_json::from_slice(keys).map_err(|_| self.unexpected("a list without keys"))
     }
 
-    async fn ask(&self, request: &impl Endpoint) -> Result<Answer> {
-        let answer = self.session.call("read the secret", request).await?;
+    async fn ask(&self, doing: &str, request: &impl Endpoint) -> Result<Answer> {
+        let answer = self.session.call(doing, request).await?;
         match answer.status {
             // A well-formed read is answered so while the mount is being upgraded to versions.
             400 if answer.is_vaults_refusal() => {
@@ -303,7 +306,7 @@ impl Kv {
                     "a mount that is being upgraded to version 2 answers so for a while",
                 ))
             }
-            400 => Err(answer.refusal("read the secret")),
+            400 => Err(answer.refusal(doing)),
             _ => Ok(answer),
         }
     }

@@ -8,9 +8,9 @@ use super::transport::{Transport, token_header};
 use crate::error::{Error, ErrorKind, Result};
 
 mod approle;
-#[cfg(feature = "aws")]
-mod aws;
 mod grant;
+#[cfg(feature = "aws")]
+mod iam;
 mod lookup;
 mod settings;
 mod source;
@@ -45,7 +45,7 @@ enum Method {
         password: Source,
     },
     #[cfg(feature = "aws")]
-    Aws(aws::Aws),
+    Iam(iam::Iam),
 }
 
 impl Login {
@@ -56,8 +56,6 @@ impl Login {
             Method::AppRole(_) => format!("the AppRole at auth/{}", self.mount),
             Method::Jwt { jwt, .. } => format!("the JWT in {jwt}, at auth/{}", self.mount),
             Method::Certificate { .. } => format!("the client certificate, at auth/{}", self.mount),
-            #[cfg(feature = "aws")]
-            Method::Aws(_) => format!("the AWS credentials, at auth/{}", self.mount),
             Method::Userpass { username, .. } => {
                 format!(
                     "the user `{}` at auth/{}",
@@ -65,6 +63,8 @@ impl Login {
                     self.mount
                 )
             }
+            #[cfg(feature = "aws")]
+            Method::Iam(_) => format!("AWS credentials, at auth/{}", self.mount),
         }
     }
 
@@ -99,8 +99,6 @@ impl Login {
                     },
                 )
             }
-            #[cfg(feature = "aws")]
-            Method::Aws(aws) => (String::new(), aws.body(connect).await?),
             Method::Userpass { username, password } => {
                 let password = password.read(connect).await?;
                 (
@@ -108,6 +106,8 @@ impl Login {
                     object(&[("password", password.expose_str()?)]),
                 )
             }
+            #[cfg(feature = "aws")]
+            Method::Iam(iam) => (String::new(), iam.body(connect).await?),
         };
         let path = format!("auth/{}/login{place}", self.mount);
         let request = Raw::new(RequestMethod::POST, path).with_body(body);

@@ -72,8 +72,9 @@ impl Session {
 
     /// Sends a request as who we are. `doing` completes "may not": "read the secret".
     ///
-    /// Answers with 2xx, 400 and 404 come back; what any other status means is an error. A token that
-    /// turns out to be dead is replaced, and the request is sent once more.
+    /// Answers with 2xx, 400 and 404 come back, but for the 404 of a mount or namespace that is not
+    /// there; what any other status means is an error. A token that turns out to be dead is replaced,
+    /// and the request is sent once more.
     ///
     /// # Errors
     /// [`ErrorKind::Auth`] if our credential is refused, [`ErrorKind::Denied`] if it is alive and
@@ -269,6 +270,7 @@ impl Inner {
 
 fn expected(answer: Answer, doing: &str) -> Result<Answer> {
     match answer.status {
+        404 if answer.is_of_no_place() => Err(answer.no_place()),
         200..=299 | 400 | 404 => Ok(answer),
         _ => Err(answer.refusal(doing)),
     }

@@ -80,9 +80,10 @@ impl Tls {
         };
         if let Some(name) = server_name {
             // An address instead of a name would be another server.
-            let Ok(ServerName::DnsName(_)) = ServerName::try_from(name) else {
+            let is_name = matches!(ServerName::try_from(name), Ok(ServerName::DnsName(_)));
+            if !is_name || !is_name_in_url(name) {
                 return Err(wrong("the TLS server name is no host name"));
-            };
+            }
         }
         Ok(Self {
             roots,
@@ -161,6 +162,16 @@ impl Tls {
             }
         }
     }
+}
+
+/// Reports whether a URL takes a text for a name too: it reads some, `0x7f000001` for one, as an
+/// address.
+fn is_name_in_url(name: &str) -> bool {
+    let url = reqwest::Url::parse(&format!("https://{name}/"));
+    url.is_ok_and(|url| {
+        url.domain()
+            .is_some_and(|host| host.eq_ignore_ascii_case(name))
+    })
 }
 
 impl Roots {
@@ -273,5 +284,42 @@ impl ServerCertVerifier for Unchecked {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::env::{Deployment, Env};
+    use crate::provider_url::ProviderUrl;
+    use crate::rails::GuardRails;
+
+    /// Requests go to the URL of that name: an address in it would be asked in place of the server.
+    #[test]
+    fn a_server_name_is_no_address_in_any_spelling() {
+        for (name, fits) in [
+            ("vault.internal", true),
+            ("Vault.Internal", true),
+            ("127.0.0.1", false),
+            ("127.1", false),
+            ("0x7f000001", false),
+            ("a.0x7f", false),
+            ("0x7F.1", false),
+            ("017700000001", false),
+            ("2130706433", false),
+            ("::1", false),
+            ("a:1", false),
+            ("a@b", false),
+            ("", false),
+        ] {
+            let address = ProviderUrl::new("vault", "/").with_authority("h");
+            let address = address.with_query("server_name", name);
+            let rails = GuardRails::new(Deployment::Development, []);
+            let read = Tls::read(&Connect::new(address, Env::empty(), rails));
+            match read {
+                Ok(_) => assert!(fits, "{name}"),
+                Err(error) => assert!(!fits && error.kind() == ErrorKind::Config, "{name}"),
+            }
+        }
     }
 }

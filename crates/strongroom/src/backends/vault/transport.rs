@@ -231,14 +231,24 @@ fn client(connect: &Connect, settings: &Settings, tls: &Tls) -> Result<reqwest::
             let message = format!("a TLS server name has no meaning with {}", proxy.variable);
             return Err(wrong(message).with_help("reach the server without the proxy"));
         }
-        let unfit = |_| wrong(format!("{} is no address of a proxy", proxy.variable));
+        let unfit = || {
+            wrong(format!("{} is no address of a proxy", proxy.variable))
+                .with_help("for example http://proxy.internal:3128")
+        };
+        // The client would go without a proxy whose kind it doesn't know.
+        let known = ["http", "https", "socks4", "socks4a", "socks5", "socks5h"];
+        if let Some((scheme, _)) = proxy.url.split_once("://")
+            && !known.iter().any(|known| known.eq_ignore_ascii_case(scheme))
+        {
+            return Err(unfit());
+        }
         let except = proxy
             .except
             .as_deref()
             .and_then(reqwest::NoProxy::from_string);
         builder = builder.proxy(
             reqwest::Proxy::all(&proxy.url)
-                .map_err(unfit)?
+                .map_err(|_| unfit())?
                 .no_proxy(except),
         );
     }
@@ -366,5 +376,37 @@ fn remedy(problem: &CertificateError) -> &'static str {
              `?server_name=`"
         }
         _ => "name the file of the authority that signed it in VAULT_CACERT or `?ca_file=`",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::env::{Deployment, Env};
+    use crate::rails::GuardRails;
+
+    #[test]
+    fn a_proxy_of_a_kind_that_would_be_left_out_is_refused() {
+        for (proxy, fits) in [
+            ("http://127.0.0.1:1", true),
+            ("HTTPS://127.0.0.1:1", true),
+            ("127.0.0.1:1", true),
+            ("ftp://user:canary@127.0.0.1:1", false),
+            ("htp://127.0.0.1:1", false),
+        ] {
+            let env = Env::empty().with_var("VAULT_PROXY_ADDR", proxy);
+            let address = "vault+http://192.0.2.1/".parse().unwrap();
+            let rails = GuardRails::new(Deployment::Development, []);
+            let connect = Connect::new(address, env, rails);
+            let settings = Settings::read(&connect).unwrap();
+            match Transport::new(connect, settings) {
+                Ok(_) => assert!(fits, "{proxy}"),
+                Err(error) => {
+                    assert!(!fits, "{proxy}: {error}");
+                    assert_eq!(error.kind(), ErrorKind::Config);
+                    assert!(!format!("{error:?}").contains("canary"));
+                }
+            }
+        }
     }
 }

@@ -6,10 +6,11 @@ use super::settings::wrong;
 use crate::backends::Connect;
 use crate::error::Result;
 
-/// Refuses an address that nobody vouches for, unless the environment names the same server.
+/// Refuses an address that nobody vouches for, unless the environment names the same server and
+/// decides by what the server proves to be it.
 ///
 /// # Errors
-/// [`ErrorKind::Config`](crate::ErrorKind::Config) if it is another one.
+/// [`ErrorKind::Config`](crate::ErrorKind::Config) if it is another one, or says how it is known.
 pub(super) fn check(connect: &Connect, base: &str) -> Result<()> {
     if connect.is_trusted() {
         return Ok(());
@@ -18,7 +19,7 @@ pub(super) fn check(connect: &Connect, base: &str) -> Result<()> {
         if let Some(named) = connect.env.var(variable)?
             && is_same_server(named, base)
         {
-            return Ok(());
+            return check_proof(connect);
         }
     }
     let message = format!(
@@ -28,6 +29,22 @@ pub(super) fn check(connect: &Connect, base: &str) -> Result<()> {
     );
     Err(wrong(message).with_help(
         "if you trust the manifest, name it with --manifest; or name the server in VAULT_ADDR",
+    ))
+}
+
+/// Refuses what decides by which certificate a server is the named one: whoever says that can be it.
+fn check_proof(connect: &Connect) -> Result<()> {
+    let says = |key: &&str| connect.url.query(key).is_some();
+    let Some(key) = ["ca_file", "server_name"].into_iter().find(says) else {
+        return Ok(());
+    };
+    let message = format!(
+        "`{key}` stands in the address of a manifest that nobody named: it would say which server \
+         gets our credential"
+    );
+    Err(wrong(message).with_help(
+        "if you trust the manifest, name it with --manifest; or set VAULT_CACERT or \
+         VAULT_TLS_SERVER_NAME",
     ))
 }
 

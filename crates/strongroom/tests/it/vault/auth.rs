@@ -1,8 +1,8 @@
 //! Logging in by every method that the server has, and what a login that fails says.
 
-#[cfg(feature = "aws")]
-mod aws;
 mod faults;
+#[cfg(feature = "aws")]
+mod iam;
 mod identity;
 mod life;
 mod place;
@@ -243,12 +243,14 @@ async fn what_can_t_be_meant_is_refused_before_anything_is_sent() {
             "`auth=token`",
         ),
         #[cfg(not(feature = "aws"))]
-        ("auth=aws&role=r", ErrorKind::Unsupported, "feature `aws`"),
+        ("auth=aws&role=r", ErrorKind::Unsupported, "`aws`"),
         (
-            "auth=aws&jwt_file=t",
+            "auth=aws&role=r&role_id=r",
             ErrorKind::Config,
-            "`auth=kubernetes`",
+            "`auth=approle`",
         ),
+        #[cfg(feature = "aws")]
+        ("auth=aws&sts_region=a/b", ErrorKind::Config, "`sts_region`"),
     ] {
         let address = format!("vault+http://127.0.0.1:1/?{query}");
         let error = super::open(&address, Env::empty()).await.unwrap_err();

@@ -177,6 +177,68 @@ async fn what_is_no_mount_of_secrets_is_said_to_be_none() {
     assert!(within.help().unwrap().contains("prefix"), "{within}");
 }
 
+/// "Not there" about the place is not "not there" about a secret, for which a default may stand.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mount_or_namespace_that_is_not_there_is_no_absence() {
+    let Some((admin, mount, provider)) = mounted().await else {
+        return;
+    };
+    let nowhere = admin.env().with_var("VAULT_NAMESPACE", "of-nobody");
+    let path = format!("/{mount}?kv=2");
+    for (case, address, env) in [
+        ("mount", "/of-nobody?kv=2", admin.env()),
+        ("namespace", &*path, nowhere.clone()),
+        ("namespace, mount asked", &*format!("/{mount}"), nowhere),
+    ] {
+        let provider = open(&admin.url(address), env).await.unwrap();
+        failed(read(&*provider, "a").await, ErrorKind::Config, case);
+        let listed = provider.list("").await.unwrap_err();
+        assert_eq!(listed.kind(), ErrorKind::Config, "{case}: {listed}");
+        let written = write(&*provider, "a", "v").await;
+        failed(written, ErrorKind::Config, case);
+    }
+    write(&*provider, "a", "v").await.unwrap();
+    let unmount = format!("sys/mounts/{mount}");
+    admin.call("DELETE", &unmount, json!(null)).await;
+    failed(read(&*provider, "a").await, ErrorKind::Config, "unmounted");
+}
+
+/// What looks like the metadata of version 2 is the secret's own here.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_field_named_metadata_gives_version_1_no_versions() {
+    let Some(admin) = Admin::shared() else { return };
+    let mount = admin.mount_kv("1").await;
+    let provider = open(&admin.url(&format!("/{mount}")), admin.env())
+        .await
+        .unwrap();
+    let metadata = json!({ "version": 5, "created_time": "2026-01-01T00:00:00Z",
+        "deletion_time": "2026-01-01T00:00:00Z" });
+    let held = format!("{mount}/a");
+    let both = json!({ "value": "v", "metadata": metadata });
+    admin.call("POST", &held, both).await;
+    let secret = fetch(&*provider, Request::new(target("a"))).await.unwrap();
+    assert_eq!(secret.metadata().version(), None);
+    assert_eq!(secret.metadata().expires(), None);
+    let written = write(&*provider, "a", "w").await;
+    failed(written, ErrorKind::Unsupported, "a field beside others");
+
+    admin
+        .call("POST", &held, json!({ "metadata": metadata }))
+        .await;
+    provider
+        .delete(&target("a#metadata"), &Expect::Any)
+        .await
+        .unwrap();
+    let left = admin
+        .try_call("LIST", &format!("{mount}/"), json!(null))
+        .await;
+    assert_eq!(
+        left,
+        (404, json!({ "errors": [] })),
+        "something was written"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_may_only_read_still_learns_the_mount_s_version() {
     let Some((admin, mount, provider)) = mounted().await else {
@@ -208,7 +270,9 @@ async fn who_may_only_read_still_learns_the_mount_s_version() {
         ErrorKind::Denied,
         "a write",
     );
-    assert_eq!(reader.list("").await.unwrap_err().kind(), ErrorKind::Denied);
+    let listed = reader.list("").await.unwrap_err();
+    assert_eq!(listed.kind(), ErrorKind::Denied);
+    assert!(listed.to_string().contains("may not list"), "{listed}");
 }
 
 /// A stub in the place of a gateway that lets only secrets through: a server on its own answers

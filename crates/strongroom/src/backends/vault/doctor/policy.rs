@@ -52,9 +52,10 @@ pub(super) fn write(settings: &Settings, generation: Option<KvVersion>, wanted: 
     policy
 }
 
-/// Reports whether a policy means this path alone by it: it has marks for others, and templates.
+/// Reports whether a policy means this path alone by it: it has marks for others, and templates. A
+/// `${` would end the whole policy in an error.
 fn is_exact(path: &str) -> bool {
-    !path.contains(['*', '+']) && !path.contains("{{")
+    !path.contains(['*', '+']) && !path.contains("{{") && !path.contains("${")
 }
 
 fn escaped(path: &str) -> String {
@@ -115,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_path_with_marks_for_others_is_never_written() {
-        for path in ["a/*", "+/a", "a/{{identity.entity.id}}"] {
+        for path in ["a/*", "+/a", "a/{{identity.entity.id}}", "a/${b", "a/${b}"] {
             let policy = written("vault://h/", Some(KvVersion::V2), &[(path, false)]);
             assert!(allowed(&policy).is_empty(), "{policy}");
             assert!(policy.contains("not written"), "{policy}");

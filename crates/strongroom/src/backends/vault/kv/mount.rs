@@ -59,6 +59,9 @@ async fn ask(session: &Session, mount: &str) -> Result<KvVersion> {
         ),
         _ => error,
     })?;
+    if answer.status == 404 && answer.is_vaults_refusal() {
+        return Err(answer.no_place());
+    }
     if answer.status != 200 {
         return Err(answer.refusal(doing));
     }

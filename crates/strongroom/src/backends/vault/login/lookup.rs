@@ -38,6 +38,7 @@ pub(in crate::backends::vault) async fn look_up(
     match answer.status {
         200 => TokenState::read(&answer.tree()?).map(Some),
         403 if answer.is_vaults_refusal() => Ok(None),
+        404 if answer.is_vaults_refusal() => Err(answer.no_place()),
         _ => Err(answer.refusal("look our token up")),
     }
 }

@@ -2,11 +2,13 @@
 
 use super::approle::AppRole;
 #[cfg(feature = "aws")]
-use super::aws::Aws;
+use super::iam::Iam;
 use super::source::Source;
 use super::{Login, Method};
 use crate::backends::Connect;
 use crate::backends::vault::settings::{self, wrong};
+#[cfg(not(feature = "aws"))]
+use crate::error::ErrorKind;
 use crate::error::{Error, Result};
 use crate::manifest::suggest;
 
@@ -24,7 +26,10 @@ const METHODS: &[(&str, &[&str])] = &[
     ("jwt", &["auth_mount", "role", "jwt_file"]),
     ("cert", &["auth_mount", "role"]),
     ("userpass", &["auth_mount", "username", "password_file"]),
-    ("aws", &["auth_mount", "role", "iam_server_id", "region"]),
+    (
+        "aws",
+        &["auth_mount", "role", "iam_server_id", "sts_region"],
+    ),
 ];
 
 impl Login {
@@ -88,15 +93,12 @@ impl Login {
                     .ok_or_else(|| missing("password_file", name))?,
             },
             #[cfg(feature = "aws")]
-            "aws" => Method::Aws(Aws::read(connect, role)?),
+            "aws" => Method::Iam(Iam::read(connect)?),
             #[cfg(not(feature = "aws"))]
             "aws" => {
                 let message = "this build of strongroom can't log in to Vault by AWS IAM";
-                let error = crate::error::Error::new(crate::error::ErrorKind::Unsupported, message);
-                return Err(error.with_help(
-                    "build it with the cargo feature `aws`; or use `auth=jwt`, `auth=kubernetes` or \
-                     `auth=approle`, or an agent that writes a token to `token_file`",
-                ));
+                return Err(Error::new(ErrorKind::Unsupported, message)
+                    .with_help("build it with the cargo feature `aws`, which signs the request"));
             }
             _ => Method::Token(Source::token(connect)?),
         };

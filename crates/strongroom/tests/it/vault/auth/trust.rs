@@ -67,3 +67,25 @@ async fn a_server_that_the_environment_names_is_trusted() {
     assert!(builder.explain_connect().unwrap().is_trusted());
     builder.connect().await.unwrap();
 }
+
+/// Who says which certificate proves the named server can stand in its place.
+#[tokio::test]
+async fn it_does_not_say_how_the_named_server_is_known() {
+    let dir = tempfile::tempdir().unwrap();
+    for query in ["ca_file=ca.pem", "server_name=vault.internal"] {
+        let manifest = format!("[default]\nprovider = \"vault+http://127.0.0.1:1/kv?{query}\"\n");
+        let env = Env::empty()
+            .with_working_dir(dir.path())
+            .with_var("STRONGROOM_ENV", "development")
+            .with_var("VAULT_ADDR", "http://127.0.0.1:1")
+            .with_var("VAULT_TOKEN", "canary-token");
+        let error = tool(dir.path(), &manifest).env(env).connect().await;
+        let error = error.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config, "{query}: {error}");
+        let key = query.split('=').next().unwrap();
+        assert!(
+            error.to_string().contains(&format!("`{key}` stands in")),
+            "{error}"
+        );
+    }
+}
