@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::declared::Declared;
 use crate::env::{Deployment, Env};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::examination::Examining;
 use crate::provider::SecretProvider;
 use crate::provider_url::ProviderUrl;
@@ -385,14 +385,28 @@ impl Probe {
     }
 }
 
+/// Examines what an address leads to by opening it, for a backend that this build doesn't have.
+#[cfg(not(all(feature = "aws", feature = "vault")))]
+fn examine_by_opening(connect: Connect, open: fn(Connect) -> Opening) -> Examining {
+    Box::pin(async move {
+        let mut diagnosis = crate::examination::Diagnosis::new();
+        if let Err(error) = open(connect).await {
+            diagnosis.push(crate::examination::Check::error("opening", &error));
+        }
+        diagnosis
+    })
+}
+
 /// Refuses an address whose backend this build doesn't have. `remedy` says how to get one that has it.
+#[cfg(not(all(feature = "aws", feature = "vault")))]
 fn not_in_this_build(connect: &Connect, what: &'static str, remedy: &'static str) -> Opening {
     let scheme = connect.url.scheme().to_owned();
     Box::pin(async move {
         let message =
             format!("this build of strongroom can't open `{scheme}:` addresses: it has no {what}");
         let help = format!("{remedy}; nothing weaker is chosen instead");
-        Err(Error::new(ErrorKind::Unsupported, message).with_help(help))
+        let error = crate::error::Error::new(crate::error::ErrorKind::Unsupported, message);
+        Err(error.with_help(help))
     })
 }
 

@@ -10,6 +10,8 @@ mod client;
 #[cfg(feature = "aws")]
 mod credentials;
 #[cfg(feature = "aws")]
+mod doctor;
+#[cfg(feature = "aws")]
 mod failure;
 #[cfg(feature = "aws")]
 mod http;
@@ -28,7 +30,8 @@ pub(super) const BACKEND: Backend = Backend::new("aws", "AWS Secrets Manager", o
     .with_url_keys(&["recovery_days"])
     .with_credentials(CREDENTIALS)
     .remote()
-    .with_detect(detect);
+    .with_detect(detect)
+    .with_doctor(examine);
 
 /// The variables that hold a credential, or lead to one.
 const CREDENTIALS: &[&str] = &[
@@ -66,6 +69,14 @@ fn open(connect: super::Connect) -> super::Opening {
         "build it with the cargo feature `aws`",
     )
 }
+
+#[cfg(not(feature = "aws"))]
+fn examine(connect: super::Connect) -> crate::examination::Examining {
+    super::examine_by_opening(connect, open)
+}
+
+#[cfg(feature = "aws")]
+use doctor::examine;
 
 #[cfg(feature = "aws")]
 fn open(connect: super::Connect) -> super::Opening {

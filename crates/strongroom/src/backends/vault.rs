@@ -100,13 +100,7 @@ fn open(connect: super::Connect) -> super::Opening {
 
 #[cfg(not(feature = "vault"))]
 fn examine(connect: super::Connect) -> crate::examination::Examining {
-    Box::pin(async move {
-        let mut diagnosis = crate::examination::Diagnosis::new();
-        if let Err(error) = open(connect).await {
-            diagnosis.push(crate::examination::Check::error("opening", &error));
-        }
-        diagnosis
-    })
+    super::examine_by_opening(connect, open)
 }
 
 #[cfg(feature = "vault")]

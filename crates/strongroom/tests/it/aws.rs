@@ -3,6 +3,7 @@
 mod account;
 mod conformance;
 mod credentials;
+mod doctor;
 mod faults;
 mod reads;
 mod shown;

@@ -170,7 +170,7 @@ impl SecretProvider for Provider {
     }
 
     async fn health(&self) -> Result<ProviderHealth> {
-        self.store()?.ping().await?;
+        self.store()?.ping().await.outcome?;
         Ok(ProviderHealth::ready())
     }
 

@@ -15,11 +15,14 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::provider::{Reply, Request, Stage};
 use crate::secret::{Metadata, Provenance, Secret, Version};
 
+mod access;
 mod batch;
 mod change;
 mod history;
 mod list;
 mod write;
+
+pub(super) use access::{Access, Answered};
 
 /// The label of the version in force.
 const CURRENT: &str = "AWSCURRENT";
@@ -52,6 +55,8 @@ struct Described {
     /// The versions that have a label, and those labels.
     labels: Vec<(String, Vec<String>)>,
     deleted: Option<SystemTime>,
+    /// The KMS key of your own that encrypts it.
+    key: Option<String>,
 }
 
 impl Store {
@@ -61,10 +66,6 @@ impl Store {
             client,
             batches: batch::Batches::default(),
         }
-    }
-
-    pub(super) fn client(&self) -> &Client {
-        &self.client
     }
 
     pub(super) fn settings(&self) -> &Settings {
@@ -140,6 +141,7 @@ impl Store {
             .collect();
         Ok(Described {
             current: labelled(&labels, CURRENT),
+            key: answer.kms_key_id.filter(|key| !key.is_empty()),
             deleted: answer.deleted_date.as_ref().and_then(time),
             labels,
         })
@@ -150,17 +152,6 @@ impl Store {
     pub(super) async fn is_current(&self, id: &str, known: &Version) -> bool {
         let described = self.describe(id).await;
         described.is_ok_and(|now| now.deleted.is_none() && now.current.as_ref() == Some(known))
-    }
-
-    /// Asks whether AWS answers, and whether it takes our credentials. What they allow, it doesn't
-    /// tell.
-    pub(super) async fn ping(&self) -> Result<()> {
-        let what = format!("{}: ListSecrets", self.settings.shown);
-        let send = |aws: &aws_sdk_secretsmanager::Client| aws.list_secrets().max_results(1).send();
-        match self.client.call(&what, send).await {
-            Err(failure) if failure.error.kind() != ErrorKind::Denied => Err(failure.error),
-            _ => Ok(()),
-        }
     }
 
     pub(super) fn reply(
