@@ -257,6 +257,22 @@ impl Connection {
         }
     }
 
+    /// The providers that lend declared secrets, each with the names of these.
+    pub(crate) fn lending(&self) -> Vec<(Arc<dyn SecretProvider>, Vec<SecretName>)> {
+        let mut lending: BTreeMap<Option<&str>, Vec<SecretName>> = BTreeMap::new();
+        for declared in self.declared() {
+            let source = declared.source.as_ref().filter(|source| source.lease);
+            if let Some(source) = source {
+                let names = lending.entry(source.provider.as_deref()).or_default();
+                names.push(declared.name.clone());
+            }
+        }
+        let lending = lending.into_iter();
+        lending
+            .map(|(key, names)| (Arc::clone(self.provider(key)), names))
+            .collect()
+    }
+
     /// Ends every provider's sessions and tasks.
     ///
     /// # Errors

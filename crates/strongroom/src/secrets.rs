@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use tokio::sync::Mutex;
+use tokio::task::JoinSet;
 
 use crate::connection::Connection;
 use crate::declared::Declared;
@@ -20,6 +21,8 @@ use crate::policy;
 use crate::report::{Report, Severity};
 use crate::secret::Secret;
 use crate::validation;
+
+mod following;
 
 /// What applications hold: the declared secrets, read and proven at boot.
 ///
@@ -54,6 +57,8 @@ struct Shared {
     held: ArcSwap<HashMap<SecretName, Held>>,
     /// Serialises what changes `held`; readers never wait for it.
     filling: Mutex<()>,
+    /// The tasks that attend to dynamic secrets; they end with this.
+    following: std::sync::Mutex<JoinSet<()>>,
     closed: AtomicBool,
 }
 
@@ -73,6 +78,14 @@ impl Held {
     }
 }
 
+impl Shared {
+    fn following(&self) -> MutexGuard<'_, JoinSet<()>> {
+        self.following
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Secrets {
     pub(crate) fn new(connection: Connection, values: BTreeMap<SecretName, Secret>) -> Self {
         let held = values
@@ -82,10 +95,13 @@ impl Secrets {
             connection,
             held: ArcSwap::from_pointee(held.collect()),
             filling: Mutex::new(()),
+            following: std::sync::Mutex::default(),
             closed: AtomicBool::new(false),
         };
+        let shared = Arc::new(shared);
+        *shared.following() = following::follow(&shared);
         Self {
-            shared: Arc::new(shared),
+            shared,
             scope: Arc::from(""),
         }
     }
@@ -248,6 +264,7 @@ impl Secrets {
     pub async fn shutdown(&self) -> Result<()> {
         let _filling = self.shared.filling.lock().await;
         self.shared.closed.store(true, Ordering::Release);
+        self.shared.following().abort_all();
         let held = self.shared.held.swap(Arc::default());
         for held in held.values() {
             held.publisher.close();

@@ -2,7 +2,7 @@
 
 use base64ct::{Base64, Encoding as _};
 use serde::Serialize;
-use strongroom::{Secret, SecretName, Source, Version};
+use strongroom::{Declared, Error, ErrorKind, Secret, SecretName, Source, Version};
 use zeroize::Zeroizing;
 
 use crate::context::{Context, parse_name, suggest};
@@ -40,6 +40,7 @@ struct Body<'a> {
 pub(crate) fn run(args: &Args, context: &Context<'_>) -> Outcome {
     let name = parse_name(&args.name)?;
     context.connected(async |connection| {
+        check_not_lent(connection.declaration(name.as_str()))?;
         let answer = connection.read(&name).await;
         let secret = answer.map_err(|error| suggest(connection, &name, error))?;
         if context.screen.is_json() {
@@ -51,6 +52,20 @@ pub(crate) fn run(args: &Args, context: &Context<'_>) -> Outcome {
         }
         Ok(FINE)
     })
+}
+
+/// Refuses a dynamic secret: it would be given back before anybody could use it.
+pub(crate) fn check_not_lent(declared: Option<&Declared>) -> strongroom::Result<()> {
+    let source = declared.and_then(|declared| declared.source.as_ref());
+    match declared.filter(|_| source.is_some_and(|source| source.lease)) {
+        None => Ok(()),
+        Some(declared) => {
+            let message = "it is a dynamic secret, which lives no longer than the program that renews \
+                           its lease: this one ends now";
+            let error = Error::new(ErrorKind::Unsupported, message).with_name(&declared.name);
+            Err(error.with_help("have the service read it itself, through the library"))
+        }
+    }
 }
 
 fn json(name: &SecretName, secret: &Secret, context: &Context<'_>) -> Outcome {

@@ -103,6 +103,7 @@ fn secrets(context: &Context<'_>) -> Result<Read, Failure> {
         let variables = variables::of(connection.declared())?;
         let mut schemes = BTreeSet::from([connection.describe().scheme]);
         for declared in connection.declared() {
+            super::get::check_not_lent(Some(declared))?;
             schemes.insert(connection.describe_for(&declared.name)?.scheme);
         }
         let secrets = connection.clone().boot().await?;

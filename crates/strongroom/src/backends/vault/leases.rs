@@ -111,7 +111,7 @@ impl Leases {
         Ok(lease)
     }
 
-    /// Returns when a lease ended, or is about to, since the last call.
+    /// Returns when a lease was renewed, ended or is about to, since the last call, and at the end.
     pub(super) async fn changed(&self) {
         self.changed.notified().await;
     }
@@ -132,8 +132,15 @@ impl Leases {
             let request = Raw::new(RequestMethod::PUT, "sys/leases/revoke").with_body(body);
             running.spawn(async move { session.call("give back the lease", &request).await });
         }
-        let all = async { while running.join_next().await.is_some() {} };
+        let all = async {
+            while let Some(returned) = running.join_next().await {
+                if let Ok(Err(error)) = returned {
+                    tracing::warn!(kind = %error.kind(), %error, "a lease was not given back");
+                }
+            }
+        };
         let _ = tokio::time::timeout(FAREWELL, all).await;
+        self.changed.notify_waiters();
     }
 
     async fn make(&self, path: &str) -> Result<(Arc<Lease>, Life)> {
@@ -155,14 +162,17 @@ impl Leases {
         let ttl = Duration::from_secs(seconds.unwrap_or(0));
         let renewable = text(&tree, &["renewable"]).as_deref() == Some("true");
         let created = SystemTime::now();
+        let lent = !id.is_empty();
         let lease = Lease {
             answer: tree,
             id,
             generation: self.session.generation(),
             created,
-            expires: Mutex::new(created.checked_add(ttl).filter(|_| !ttl.is_zero())),
+            // Without a lease nothing ends; a lease of no duration never does.
+            expires: Mutex::new(created.checked_add(ttl).filter(|_| lent && !ttl.is_zero())),
         };
-        Ok((Arc::new(lease), Life::new(Some(ttl), renewable)))
+        let ttl = Some(ttl).filter(|ttl| !ttl.is_zero());
+        Ok((Arc::new(lease), Life::new(ttl, renewable)))
     }
 }
 
@@ -195,7 +205,7 @@ impl Slot {
     fn usable(&self, generation: u64) -> Option<Arc<Lease>> {
         let held = lock(&self.held);
         let held = held.as_ref().filter(|held| !held.ending)?;
-        let alive = held.life.ttl.is_some_and(|ttl| held.since.elapsed() < ttl);
+        let alive = held.life.ttl.is_none_or(|ttl| held.since.elapsed() < ttl);
         (alive && held.lease.generation == generation).then(|| Arc::clone(&held.lease))
     }
 
@@ -263,8 +273,16 @@ async fn keep(session: Arc<Session>, slot: Weak<Slot>, changed: Arc<Notify>) {
             _ => Ok(false),
         };
         match renewed {
-            Ok(true) => failures = 0,
+            Ok(true) => {
+                failures = 0;
+                // What holds the secret learns that it lives for longer.
+                changed.notify_one();
+            }
             Ok(false) => {
+                tracing::debug!(
+                    path = slot.path,
+                    "a lease ends: the next read gets another secret"
+                );
                 slot.end();
                 changed.notify_one();
                 return;

@@ -108,6 +108,13 @@ impl SecretProvider for Provider {
             Ok(store) => store,
             Err(error) => return fail_all(wanted, &error),
         };
+        let from_store = |request| matches!(self.place(request), Ok((Origin::Store, _)));
+        // Asked once, and not by each path where the answer is a failure.
+        if wanted.iter().any(from_store)
+            && let Err(error) = store.find_generation().await
+        {
+            return fail_all(wanted, &error);
+        }
         let mut answers: Vec<Option<Result<Reply>>> = wanted.iter().map(|_| None).collect();
         let mut reads: HashMap<(Origin, String, &Stage), Vec<Wanted>> = HashMap::new();
         for (at, (request, answer)) in wanted.iter().zip(&mut answers).enumerate() {
@@ -186,7 +193,7 @@ impl SecretProvider for Provider {
     async fn changed(&self) -> Result<()> {
         self.store()?;
         self.leases.changed().await;
-        Ok(())
+        self.store().map(drop)
     }
 
     async fn versions(&self, target: &Target) -> Result<Vec<VersionInfo>> {

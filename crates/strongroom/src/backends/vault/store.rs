@@ -86,6 +86,11 @@ impl Store {
         beneath(&self.settings.prefix, name)
     }
 
+    /// Finds out the version of the mount, unless it is known.
+    pub(super) async fn find_generation(&self) -> Result<()> {
+        self.kv.generation().await.map(drop)
+    }
+
     /// Reads one version of a path, from which any number of fields is then taken.
     pub(super) async fn read(&self, path: &str, stage: &Stage) -> Result<Document> {
         let version = self.number(path, stage).await?;

@@ -44,7 +44,11 @@ impl Store {
 
     async fn look_into(self: Arc<Self>, folder: String) -> Result<Vec<Found>> {
         let keys = self.kv.list(&self.path(&folder)).await?;
-        let found = keys.into_iter().map(|key| {
+        // A key of slashes alone would lead back here.
+        let keys = keys
+            .into_iter()
+            .filter(|key| !key.trim_matches('/').is_empty());
+        let found = keys.map(|key| {
             let path = match folder.is_empty() {
                 true => key,
                 false => format!("{folder}/{key}"),
