@@ -149,14 +149,14 @@ fn a_choice_that_can_not_be_made_is_explained_and_is_2() {
 #[test]
 fn a_mistyped_variable_is_mentioned_when_nothing_is_chosen() {
     let room = Room::new().var("STRONGROOM_PROVIDR", "file:/run/secrets");
-    let ran = room.run(&["get", "a", "--provider", "aws://v/"]).ends(2);
+    let ran = room.run(&["get", "a", "--provider", "aws:///"]).ends(2);
     assert!(
         ran.stderr().contains("did you mean STRONGROOM_PROVIDER?"),
         "{}",
         ran.stderr()
     );
     let ran = room
-        .run(&["get", "a", "--provider", "aws://v/", "--quiet"])
+        .run(&["get", "a", "--provider", "aws:///", "--quiet"])
         .ends(2);
     assert!(!ran.stderr().contains("warning"), "{}", ran.stderr());
 }
@@ -221,7 +221,7 @@ fn a_failed_check_fails_though_its_reader_went_away() {
     for (command, code) in [
         (&["validate"][..], 1),
         (&["generate", "--all-missing"], 1),
-        (&["inspect", "--provider", "aws://v/"], 2),
+        (&["inspect", "--provider", "aws:///"], 2),
         (&["get", "a"], 3),
         (&["list"], 0),
     ] {

@@ -34,8 +34,8 @@ fn what_can_not_be_chosen_or_opened_is_a_failed_check() {
             "both point to a provider",
         ),
         (
-            Room::new().var("STRONGROOM_PROVIDER", "aws://eu-west-1/payments"),
-            "it has no AWS backend",
+            Room::new().var("STRONGROOM_PROVIDER", "aws:///payments"),
+            "no AWS region is set",
         ),
     ] {
         let ran = room.run(&["doctor"]).ends(1);

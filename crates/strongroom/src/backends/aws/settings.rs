@@ -65,9 +65,8 @@ impl Settings {
             profile: &profile,
         };
         let prefix = url.path().trim_matches('/').to_owned();
-        let has_room = prefix.len() < MAX_NAME;
-        let fits = is_name(&prefix) && has_room && !prefix.contains("//");
-        if !prefix.is_empty() && !fits {
+        let fits = is_name(&prefix) && prefix.len() < MAX_NAME && !prefix.contains("//");
+        if !fits && !prefix.is_empty() {
             return Err(wrong(
                 "what stands before names has letters, digits and `/_+=.@-` only, on AWS",
             ));
