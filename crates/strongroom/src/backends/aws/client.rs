@@ -114,8 +114,9 @@ impl Client {
     }
 }
 
-/// Runs a future of the SDK without its log: at the level TRACE it shows whole requests, with the
-/// values and the session token in them.
+/// Runs a future of the SDK without its log. At the level TRACE it shows requests and answers; this
+/// release redacts what is secret in them, and nothing promises that the next one does, or that an
+/// answer which can't be parsed is redacted too.
 pub(super) fn quietly<F: Future>(future: F) -> impl Future<Output = F::Output> {
     future.with_subscriber(NoSubscriber::default())
 }
