@@ -100,10 +100,11 @@ impl Backend {
 
     /// Says that it is reached over a network, so that calls can fail now and succeed later.
     ///
-    /// What fails as [`ErrorKind::Transient`] is then tried again, within an overall deadline, and
+    /// What fails as [`ErrorKind::Transient`](crate::ErrorKind::Transient) is then tried again, within an overall deadline, and
     /// calls are limited in number and rate, as the manifest's `retry` and `limit` say. The backend
     /// itself repeats nothing; its errors say what a repetition needs to know
-    /// ([`Error::with_retry_after`], [`Error::with_no_effect`]). A time limit that it has for one
+    /// ([`Error::with_retry_after`](crate::Error::with_retry_after),
+    /// [`Error::with_no_effect`](crate::Error::with_no_effect)). A time limit that it has for one
     /// request of its own should be well below the deadline, 15 s by default, or no time is left to
     /// try again. Opening is neither repeated nor limited, so what needs the network is best left to
     /// the first call. A tokio runtime with timers is needed.
