@@ -64,8 +64,10 @@
 //!
 //! # Features
 //!
-//! `vault` is the backend for Vault and OpenBao. `yaml` reads YAML documents in the plain-file backend, `zxcvbn` adds its score to the rules for
-//! passwords, `conformance` is the suite for authors of backends. None is on by default.
+//! `vault` is the backend for Vault and OpenBao, `aws` that for AWS Secrets Manager, and `aws-sso` adds
+//! its logins by IAM Identity Center and by programs. `yaml` reads YAML documents in the plain-file
+//! backend, `zxcvbn` adds its score to the rules for passwords, `conformance` is the suite for authors of
+//! backends. None is on by default.
 
 #![cfg_attr(
     test,

@@ -79,6 +79,33 @@ fn the_program_inherits_no_credential_of_ours() {
     );
 }
 
+/// It would be given back when we end, so nothing is asked of the server, which there is none here.
+#[test]
+fn a_dynamic_secret_is_handed_to_nobody() {
+    let manifest = "[default.secrets.\"db/password\"]\nkind = \"opaque\"\n\
+                    source = { id = \"database/creds/app\", field = \"password\", lease = true }\n";
+    let room = Room::new()
+        .file("strongroom.toml", manifest)
+        .var("STRONGROOM_PROVIDER", "vault+http://127.0.0.1:1/")
+        .var("VAULT_TOKEN", "v");
+    for (arguments, code) in [
+        (&["get", "db/password"][..], 2),
+        (&["run", "--", "echo", "started"], 125),
+    ] {
+        let ran = room.run(arguments).ends(code);
+        assert_eq!(ran.stdout(), "");
+        let stderr = ran.stderr();
+        assert!(
+            stderr.contains("`db/password`: it is a dynamic secret"),
+            "{stderr}"
+        );
+        assert!(
+            stderr.contains("have the service read it itself"),
+            "{stderr}"
+        );
+    }
+}
+
 #[test]
 fn exit_codes_and_signals_are_the_programs() {
     let room = room();
