@@ -1,10 +1,11 @@
 //! The clock that deadlines are kept by: it never steps, and it counts time spent suspended.
 
-#[cfg(test)]
 use std::sync::Arc;
-#[cfg(test)]
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
+
+/// How often somebody has to [look](Clock::look) at the exact time.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Tells the time since a fixed moment in the past.
 ///
@@ -15,18 +16,53 @@ use std::time::{Duration, SystemTime};
 pub(crate) enum Clock {
     #[default]
     System,
+    /// Cheap to [glance](Self::glance) at: holds how many nanoseconds the machine was suspended, as of
+    /// the last exact look.
+    Coarse(Arc<AtomicU64>),
     /// Advanced by hand.
     #[cfg(test)]
     Manual(Arc<AtomicU64>),
+    /// That of the runtime, which a test can pause. Begins 1,000 s before this instant.
+    #[cfg(test)]
+    Runtime(tokio::time::Instant),
 }
 
 impl Clock {
+    /// Makes a clock that is cheap to glance at, for whoever looks at it every second.
+    pub(crate) fn coarse() -> Self {
+        let clock = Self::Coarse(Arc::default());
+        clock.look();
+        clock
+    }
+
     pub(crate) fn now(&self) -> Duration {
         match self {
-            Self::System => system(),
+            Self::System | Self::Coarse(_) => system(),
             #[cfg(test)]
             Self::Manual(seconds) => Duration::from_secs(seconds.load(Ordering::SeqCst)),
+            #[cfg(test)]
+            Self::Runtime(start) => start.elapsed() + Duration::from_secs(1_000),
         }
+    }
+
+    /// Returns the time, never earlier than it is but for a suspension since the last look, and at
+    /// most 20 ms later.
+    pub(crate) fn glance(&self) -> Duration {
+        match self {
+            Self::Coarse(suspended) => {
+                coarse(Duration::from_nanos(suspended.load(Ordering::Relaxed)))
+            }
+            _ => self.now(),
+        }
+    }
+
+    /// Takes notice of a suspension, and says after how long to do it again, if at all.
+    pub(crate) fn look(&self) -> Option<Duration> {
+        let Self::Coarse(suspended) = self else {
+            return None;
+        };
+        suspended.store(nanos(suspension()), Ordering::Relaxed);
+        Some(LOOK_EVERY)
     }
 
     /// Returns the moment that is `time` from now.
@@ -46,6 +82,11 @@ impl Clock {
     }
 
     #[cfg(test)]
+    pub(crate) fn runtime() -> Self {
+        Self::Runtime(tokio::time::Instant::now())
+    }
+
+    #[cfg(test)]
     pub(crate) fn advance(&self, seconds: u64) {
         if let Self::Manual(now) = self {
             now.fetch_add(seconds, Ordering::SeqCst);
@@ -53,17 +94,25 @@ impl Clock {
     }
 }
 
+/// Returns a time as nanoseconds: 584 years and more are one.
+pub(crate) fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
 fn system() -> Duration {
-    use rustix::time::{ClockId, clock_gettime};
-
     #[cfg(not(target_vendor = "apple"))]
-    const COUNTS_SUSPENSION: ClockId = ClockId::Boottime;
+    const COUNTS_SUSPENSION: rustix::time::ClockId = rustix::time::ClockId::Boottime;
     #[cfg(target_vendor = "apple")]
-    const COUNTS_SUSPENSION: ClockId = ClockId::Monotonic;
+    const COUNTS_SUSPENSION: rustix::time::ClockId = rustix::time::ClockId::Monotonic;
 
+    read(COUNTS_SUSPENSION)
+}
+
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+fn read(clock: rustix::time::ClockId) -> Duration {
     // Since boot, neither part is negative.
-    let now = clock_gettime(COUNTS_SUSPENSION);
+    let now = rustix::time::clock_gettime(clock);
     Duration::from_secs(now.tv_sec.unsigned_abs())
         .saturating_add(Duration::from_nanos(now.tv_nsec.unsigned_abs()))
 }
@@ -77,6 +126,34 @@ fn system() -> Duration {
     START.elapsed()
 }
 
+/// The kernel's time as of its last tick, which costs a quarter of the exact one. It doesn't count
+/// suspension; what it lags by at most is added.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn coarse(suspended: Duration) -> Duration {
+    const LONGEST_TICK: Duration = Duration::from_millis(10);
+
+    read(rustix::time::ClockId::MonotonicCoarse)
+        .saturating_add(suspended)
+        .saturating_add(LONGEST_TICK)
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn suspension() -> Duration {
+    // In this order: what passes between the two readings makes the sum later, never earlier.
+    let awake = read(rustix::time::ClockId::Monotonic);
+    system().saturating_sub(awake)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn coarse(_suspended: Duration) -> Duration {
+    system()
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn suspension() -> Duration {
+    Duration::ZERO
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,6 +163,18 @@ mod tests {
         let before = system();
         assert!(system() >= before);
         assert!(before > Duration::ZERO);
+    }
+
+    #[test]
+    fn a_glance_is_never_early() {
+        let clock = Clock::coarse();
+        for _ in 0..1_000 {
+            let exact = clock.now();
+            let glance = clock.glance();
+            assert!(glance >= exact, "{glance:?} at {exact:?}");
+        }
+        assert_eq!(clock.look(), Some(LOOK_EVERY));
+        assert_eq!(Clock::System.look(), None);
     }
 
     #[test]

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::JoinSet;
 
+use crate::clock::Clock;
 use crate::declared::{Declared, Encoding};
 use crate::error::{Error, ErrorKind, Result};
 use crate::factory::Detection;
@@ -13,6 +15,7 @@ use crate::provider::{
     Description, Expect, ProviderHealth, Put, Reply, Request, SecretProvider, Target,
 };
 use crate::rails::GuardRails;
+use crate::refresh;
 use crate::secret::{MAX_VALUE_BYTES, Metadata, Secret, Source, Version};
 use crate::secrets::Secrets;
 use crate::validation::Validation;
@@ -28,6 +31,7 @@ pub struct Connection(Arc<Inner>);
 struct Inner {
     detection: Detection,
     rails: GuardRails,
+    cache: refresh::Settings,
     declared: BTreeMap<SecretName, Declared>,
     main: Arc<dyn SecretProvider>,
     named: BTreeMap<String, Arc<dyn SecretProvider>>,
@@ -37,6 +41,7 @@ impl Connection {
     pub(crate) fn new(
         detection: Detection,
         rails: GuardRails,
+        cache: refresh::Settings,
         declared: Vec<Declared>,
         main: Arc<dyn SecretProvider>,
     ) -> Self {
@@ -47,6 +52,7 @@ impl Connection {
         Self(Arc::new(Inner {
             detection,
             rails,
+            cache,
             declared,
             main,
             named: BTreeMap::new(),
@@ -67,6 +73,11 @@ impl Connection {
     /// Returns the guard rails, with what they said so far.
     pub fn rails(&self) -> &GuardRails {
         &self.0.rails
+    }
+
+    /// Returns how long values are held.
+    pub(crate) fn cache(&self) -> refresh::Settings {
+        self.0.cache
     }
 
     /// Returns the declared secrets, by name.
@@ -95,18 +106,37 @@ impl Connection {
     /// Reads many secrets now: one call to each provider involved, one answer for each name, in
     /// order. Values are decoded; a development default stands in for an absent one.
     pub async fn fetch(&self, names: &[SecretName]) -> Vec<Result<Secret>> {
+        let wanted: Vec<_> = names.iter().map(|name| (name.clone(), None)).collect();
+        let replies = self.fetch_unless_known(&wanted).await.into_iter();
+        let value = |(reply, name): (Result<Reply>, &SecretName)| match reply? {
+            Reply::Value(secret) => Ok(secret),
+            Reply::Unchanged => Err(nothing_known(name)),
+        };
+        replies.zip(names).map(value).collect()
+    }
+
+    /// Reads as [`fetch`](Self::fetch) does, but for what is known: there the answer may be that
+    /// nothing changed.
+    pub(crate) async fn fetch_unless_known(
+        &self,
+        wanted: &[(SecretName, Option<Version>)],
+    ) -> Vec<Result<Reply>> {
         if tokio::runtime::Handle::try_current().is_err() {
-            let fail = |name| Err(no_runtime().with_name(name));
-            return names.iter().map(fail).collect();
+            let fail = |(name, _): &(SecretName, _)| Err(no_runtime().with_name(name));
+            return wanted.iter().map(fail).collect();
         }
-        let mut answers: Vec<Option<Result<Secret>>> = names.iter().map(|_| None).collect();
+        let mut answers: Vec<Option<Result<Reply>>> = wanted.iter().map(|_| None).collect();
         let mut batches: BTreeMap<Option<&str>, (Vec<usize>, Vec<Request>)> = BTreeMap::new();
-        for (at, name) in names.iter().enumerate() {
+        for (at, (name, known)) in wanted.iter().enumerate() {
             match self.route(name) {
                 Ok(route) => {
                     let (places, requests) = batches.entry(route.key).or_default();
                     places.push(at);
-                    requests.push(Request::new(route.target));
+                    let request = Request::new(route.target);
+                    requests.push(match known {
+                        Some(known) => request.with_known(known.clone()),
+                        None => request,
+                    });
                 }
                 Err(error) => set(&mut answers, at, Err(error)),
             }
@@ -122,17 +152,17 @@ impl Connection {
                 continue;
             };
             for (at, reply) in places.into_iter().zip(replies) {
-                if let Some(name) = names.get(at) {
-                    set(&mut answers, at, self.finish(name, reply));
+                if let Some((name, known)) = wanted.get(at) {
+                    set(&mut answers, at, self.finish(name, known.is_some(), reply));
                 }
             }
         }
         let unanswered = |name| {
             Error::new(ErrorKind::Malformed, "the provider gave no answer for it").with_name(name)
         };
-        let pairs = answers.into_iter().zip(names);
+        let pairs = answers.into_iter().zip(wanted);
         pairs
-            .map(|(answer, name)| answer.unwrap_or_else(|| Err(unanswered(name))))
+            .map(|(answer, (name, _))| answer.unwrap_or_else(|| Err(unanswered(name))))
             .collect()
     }
 
@@ -149,20 +179,18 @@ impl Connection {
     }
 
     /// Turns a provider's reply into a value that has the right name, size and encoding.
-    fn finish(&self, name: &SecretName, reply: Result<Reply>) -> Result<Secret> {
+    fn finish(&self, name: &SecretName, known: bool, reply: Result<Reply>) -> Result<Reply> {
         let declared = self.0.declared.get(name);
         let secret = match reply {
             Ok(Reply::Value(secret)) => secret,
-            Ok(Reply::Unchanged) => {
-                let message = "the provider answered that nothing changed, but no version was held";
-                return Err(Error::new(ErrorKind::Malformed, message).with_name(name));
-            }
+            Ok(Reply::Unchanged) if known => return Ok(Reply::Unchanged),
+            Ok(Reply::Unchanged) => return Err(nothing_known(name)),
             Err(error) if error.kind() == ErrorKind::Absent => {
                 let default = declared.and_then(|declared| declared.default.clone());
                 return match default {
                     Some(default) => {
                         let metadata = Metadata::new().with_name(name).with_source(Source::Default);
-                        Ok(default.with_metadata(metadata))
+                        Ok(Reply::Value(default.with_metadata(metadata)))
                     }
                     None => Err(error),
                 };
@@ -172,9 +200,8 @@ impl Connection {
         check_size(name, &secret)?;
         let metadata = secret.metadata().clone().with_name(name);
         let secret = secret.with_metadata(metadata);
-        declared
-            .map_or(Encoding::Text, |declared| declared.encoding)
-            .decode(&secret)
+        let encoding = declared.map_or(Encoding::Text, |declared| declared.encoding);
+        encoding.decode(&secret).map(Reply::Value)
     }
 
     /// Writes one secret, encoded as the manifest declares it.
@@ -243,6 +270,10 @@ impl Connection {
     ///
     /// [`SecretsBuilder::detect`]: crate::SecretsBuilder::detect
     pub async fn boot(self) -> Result<Secrets> {
+        self.boot_by(Clock::coarse()).await
+    }
+
+    pub(crate) async fn boot_by(self, clock: Clock) -> Result<Secrets> {
         let (validation, values) = Validation::of(&self).await;
         for warning in validation.report.warnings() {
             self.0.rails.say(warning.clone());
@@ -253,24 +284,43 @@ impl Connection {
                 let _ = self.close().await;
                 Err(error)
             }
-            None => Ok(Secrets::new(self, values)),
+            None => Ok(Secrets::new(self, values, clock)),
         }
     }
 
-    /// The providers that lend declared secrets, each with the names of these.
-    pub(crate) fn lending(&self) -> Vec<(Arc<dyn SecretProvider>, Vec<SecretName>)> {
-        let mut lending: BTreeMap<Option<&str>, Vec<SecretName>> = BTreeMap::new();
-        for declared in self.declared() {
-            let source = declared.source.as_ref().filter(|source| source.lease);
-            if let Some(source) = source {
-                let names = lending.entry(source.provider.as_deref()).or_default();
-                names.push(declared.name.clone());
-            }
-        }
-        let lending = lending.into_iter();
-        lending
-            .map(|(key, names)| (Arc::clone(self.provider(key)), names))
+    /// Returns the providers, each under the name that the manifest has for it.
+    pub(crate) fn providers(&self) -> Vec<(Option<String>, Arc<dyn SecretProvider>)> {
+        let named = self.0.named.iter();
+        let named = named.map(|(name, provider)| (Some(name.clone()), Arc::clone(provider)));
+        std::iter::once((None, Arc::clone(&self.0.main)))
+            .chain(named)
             .collect()
+    }
+
+    /// Returns the document that a name is read from. Names of one document belong together.
+    pub(crate) fn document(&self, name: &SecretName) -> Document {
+        let declared = self.0.declared.get(name);
+        let target = declared.map_or_else(|| Target::new(name.clone()), Declared::target);
+        let source = declared.and_then(|known| known.source.as_ref());
+        Document {
+            provider: source.and_then(|source| source.provider.clone()),
+            place: target.id.unwrap_or_else(|| target.name.path().to_owned()),
+        }
+    }
+
+    /// Reports whether a name is lent: reading it anew is how its new end is learnt.
+    pub(crate) fn is_lent(&self, name: &SecretName) -> bool {
+        let source = self
+            .0
+            .declared
+            .get(name)
+            .and_then(|known| known.source.as_ref());
+        source.is_some_and(|source| source.lease)
+    }
+
+    /// Asks the provider of this name whether it works and whether our credential does.
+    pub(crate) async fn health_of(&self, key: Option<&str>) -> Result<ProviderHealth> {
+        self.provider(key).health().await
     }
 
     /// Ends every provider's sessions and tasks.
@@ -318,15 +368,43 @@ impl Connection {
     }
 }
 
+/// Where a name is read from.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Document {
+    pub(crate) provider: Option<String>,
+    place: String,
+}
+
 struct Route<'a> {
     key: Option<&'a str>,
     provider: &'a Arc<dyn SecretProvider>,
     target: Target,
 }
 
-fn set(answers: &mut [Option<Result<Secret>>], at: usize, answer: Result<Secret>) {
+fn nothing_known(name: &SecretName) -> Error {
+    let message = "the provider answered that nothing changed, but no version was held";
+    Error::new(ErrorKind::Malformed, message).with_name(name)
+}
+
+fn set(answers: &mut [Option<Result<Reply>>], at: usize, answer: Result<Reply>) {
     if let Some(place) = answers.get_mut(at) {
         *place = Some(answer);
+    }
+}
+
+/// Demands a runtime that can run what keeps secrets fresh.
+pub(crate) fn check_runtime() -> Result<()> {
+    if tokio::runtime::Handle::try_current().is_err() {
+        return Err(no_runtime());
+    }
+    // There is no other way to ask.
+    match std::panic::catch_unwind(|| drop(tokio::time::sleep(Duration::ZERO))) {
+        Ok(()) => Ok(()),
+        Err(_) => Err(Error::new(
+            ErrorKind::Config,
+            "the tokio runtime on this thread has no timers",
+        )
+        .with_help("build it with `enable_time` or `enable_all`")),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::name::SecretName;
@@ -88,8 +89,10 @@ impl fmt::Display for ErrorKind {
 /// assert_eq!(error.to_string(), "no file `db/password` in /run/secrets");
 /// assert!(format!("{error:?}").contains("help: mount the secret"));
 /// ```
+#[derive(Clone)]
 pub struct Error(Box<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     kind: ErrorKind,
     message: String,
@@ -98,7 +101,8 @@ struct Inner {
     report: Option<Box<Report>>,
     retry_after: Option<Duration>,
     no_effect: bool,
-    source: Option<Box<dyn StdError + Send + Sync>>,
+    /// Shared, so that one failed reading can be answered to everybody who waits for it.
+    source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 impl Error {
@@ -135,7 +139,7 @@ impl Error {
     /// Adds the cause. It must not quote a secret's value: never a foreign parser's error.
     #[must_use]
     pub fn with_source(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
-        self.0.source = Some(Box::new(source));
+        self.0.source = Some(Arc::new(source));
         self
     }
 
@@ -217,6 +221,11 @@ impl Error {
             }
             _ => "internal error",
         }
+    }
+
+    /// Returns the message alone, for where the name is said anyway.
+    pub(crate) fn message(&self) -> &str {
+        &self.0.message
     }
 
     /// Returns what to do about it, where that is known.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::backends::{self, Backend, Connect};
-use crate::connection::{Connection, no_runtime};
+use crate::connection::{Connection, check_runtime};
 use crate::declared::Declared;
 use crate::env::Env;
 use crate::error::{Error, ErrorKind, Result};
@@ -202,9 +202,7 @@ impl SecretsBuilder {
     /// [`ErrorKind::Unsupported`] if the backend is not in this build, [`ErrorKind::Policy`] if a
     /// guard rail refuses it, and whatever the backend answers to opening it.
     pub async fn connect(self) -> Result<Connection> {
-        if tokio::runtime::Handle::try_current().is_err() {
-            return Err(no_runtime());
-        }
+        check_runtime()?;
         let plan = self.plan()?;
         let chosen = plan.detection.chosen()?;
         tracing::info!(
@@ -221,6 +219,7 @@ impl SecretsBuilder {
         let mut connection = Connection::new(
             plan.detection.clone(),
             plan.rails.clone(),
+            plan.manifest.cache,
             plan.declared.clone(),
             main,
         );

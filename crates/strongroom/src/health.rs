@@ -5,10 +5,11 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 
 use crate::connection::Connection;
-use crate::live::LiveSecret;
+use crate::error::Error;
 use crate::name::SecretName;
+use crate::refresh::{Entry, Status};
 use crate::report::Finding;
-use crate::secret::{Secret, Source, Version};
+use crate::secret::{Source, Version};
 
 /// The state of a [`Secrets`](crate::Secrets).
 ///
@@ -57,16 +58,24 @@ pub struct SecretHealth {
     pub version: Option<Version>,
     /// Seconds since this version was made, where the backend knows.
     pub age_seconds: Option<u64>,
-    /// Whether it is live, cached or stale.
+    /// Whether it is live or stale.
     pub source: Source,
+    /// Seconds since the backend last confirmed it.
+    pub confirmed_seconds: u64,
+    /// Seconds until it is read again.
+    pub next_refresh_seconds: Option<u64>,
+    /// What is wrong with it, or with its refresh.
+    pub problems: Vec<String>,
 }
 
 impl Health {
+    /// `now` is by the clock of the refresh.
     pub(crate) fn of<'a>(
         connection: &Connection,
         closed: bool,
         scope: &str,
-        held: impl Iterator<Item = (&'a SecretName, &'a LiveSecret)>,
+        now: Duration,
+        held: impl Iterator<Item = &'a Entry>,
     ) -> Self {
         let mut health = Self {
             status: HealthStatus::Ready,
@@ -88,14 +97,8 @@ impl Health {
         health
             .reasons
             .extend(said.map(|finding| finding.message.clone()));
-        for (name, live) in held {
-            match live.with(Secret::clone) {
-                Ok(secret) => health.add(connection, name, &secret),
-                Err(error) => {
-                    health.status = HealthStatus::Failed;
-                    health.reasons.push(format!("{name}: {error}"));
-                }
-            }
+        for entry in held {
+            health.add(connection, entry, now);
         }
         if health.status == HealthStatus::Ready && !health.reasons.is_empty() {
             health.status = HealthStatus::Degraded;
@@ -104,30 +107,61 @@ impl Health {
         health
     }
 
-    fn add(&mut self, connection: &Connection, name: &SecretName, secret: &Secret) {
-        let metadata = secret.metadata();
-        let created = metadata.created();
-        let age = created.and_then(|made| SystemTime::now().duration_since(made).ok());
-        let limit = connection
-            .declaration(name.as_str())
-            .and_then(|known| known.rotate_after);
-        if let (Some(age), Some(limit)) = (age, limit)
+    fn add(&mut self, connection: &Connection, entry: &Entry, now: Duration) {
+        let status = entry.status().clone();
+        let held = entry.live.held();
+        let metadata = held.as_ref().map(|secret| secret.metadata());
+        let age = metadata.and_then(|known| since(known.created()?));
+        let mut problems = problems(&status, entry.live.with(|_| ()).err());
+        let declared = connection.declaration(entry.name.as_str());
+        if let (Some(age), Some(limit)) = (age, declared.and_then(|known| known.rotate_after))
             && age > limit
         {
-            let whole =
-                |time: Duration| humantime::format_duration(Duration::from_secs(time.as_secs()));
-            let reason = format!(
-                "{name}: should be rotated every {}, is {} old",
-                whole(limit),
-                whole(age)
-            );
-            self.reasons.push(reason);
+            let (limit, age) = (whole_seconds(limit), whole_seconds(age));
+            problems.push(format!("should be rotated every {limit}, is {age} old"));
+        }
+        if entry.live.with(|_| ()).is_err() && declared.is_none_or(|known| known.required) {
+            self.status = HealthStatus::Failed;
+        }
+        for problem in &problems {
+            self.reasons.push(format!("{}: {problem}", entry.name));
         }
         self.secrets.push(SecretHealth {
-            name: name.clone(),
-            version: metadata.version().cloned(),
+            name: entry.name.clone(),
+            version: metadata.and_then(|known| known.version().cloned()),
             age_seconds: age.map(|age| age.as_secs()),
-            source: metadata.source(),
+            source: match metadata {
+                Some(known) if known.source() == Source::Default => Source::Default,
+                _ if entry.live.is_stale() => Source::Stale,
+                _ => Source::Live,
+            },
+            confirmed_seconds: since(status.confirmed_at).map_or(0, |time| time.as_secs()),
+            next_refresh_seconds: status.due.map(|due| due.saturating_sub(now).as_secs()),
+            problems,
         });
     }
+}
+
+/// Says what is wrong with the refresh of a secret; `refusal` is what a read of it answers.
+fn problems(status: &Status, refusal: Option<Error>) -> Vec<String> {
+    let mut problems = Vec::new();
+    if let Some(error) = refusal {
+        problems.push(error.message().to_owned());
+    }
+    if let Some((kind, reason)) = &status.failing {
+        problems.push(format!("can't be confirmed ({kind}): {reason}"));
+    }
+    if let Some(reason) = &status.refused {
+        problems.push(format!("a new value was refused: {reason}"));
+    }
+    problems.extend(status.unbuilt.clone());
+    problems
+}
+
+fn since(moment: SystemTime) -> Option<Duration> {
+    SystemTime::now().duration_since(moment).ok()
+}
+
+fn whole_seconds(time: Duration) -> humantime::FormattedDuration {
+    humantime::format_duration(Duration::from_secs(time.as_secs()))
 }

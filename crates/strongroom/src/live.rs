@@ -3,22 +3,27 @@
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
+use crate::events::Events;
 use crate::secret::{Secret, Version};
 
 mod changes;
+mod keeper;
 mod publisher;
+mod state;
 #[cfg(test)]
 mod tests;
 
 pub use changes::Changes;
+pub(crate) use keeper::Keeper;
 pub use publisher::Publisher;
+pub(crate) use state::Terms;
+use state::{Current, Held, State};
 
 /// A live handle of one secret.
 pub type LiveSecret = Live<Secret>;
@@ -30,8 +35,10 @@ pub type LiveSecret = Live<Secret>;
 /// one.
 ///
 /// A [`Secret`] that [expires](crate::Metadata::expires) is not handed out past that time; time
-/// that the machine spent suspended counts, and a wall clock that is set back gives no time. Any
-/// other value stays in force until it is replaced or closed.
+/// that the machine spent suspended counts (a second at most after it wakes up), and a wall clock
+/// that is set back gives no time. A handle from [`Secrets`](crate::Secrets) keeps its refresh
+/// alive, and hands nothing out that the backend confirmed longer ago than `cache.max_stale`. Any
+/// other value stays in force until it is replaced, withdrawn or closed.
 ///
 /// After [`Publisher::close`], or the shutdown of the [`Secrets`](crate::Secrets) it comes from,
 /// every read answers [`ErrorKind::Closed`], and what is held here is wiped.
@@ -49,6 +56,7 @@ pub type LiveSecret = Live<Secret>;
 /// ```
 pub struct Live<T> {
     shared: Arc<Shared<T>>,
+    keeper: Option<Arc<dyn Keeper>>,
 }
 
 struct Shared<T> {
@@ -58,21 +66,7 @@ struct Shared<T> {
     clock: Clock,
 }
 
-struct State<T> {
-    /// Rises with each publication and with the end.
-    sequence: u64,
-    /// `None` once closed.
-    current: Option<Held<T>>,
-    previous: Option<Held<T>>,
-}
-
-struct Held<T> {
-    value: Arc<T>,
-    /// By the [`Clock`]. A value without an end costs no look at the clock.
-    until: Option<Duration>,
-}
-
-impl<T> Live<T> {
+impl<T: 'static> Live<T> {
     /// Calls `f` with the current value, and returns what it returns.
     ///
     /// Takes no lock, allocates nothing and copies nothing. The value stays alive while `f` runs,
@@ -87,7 +81,8 @@ impl<T> Live<T> {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Stale`] past the value's expiry, [`ErrorKind::Closed`] after the end.
+    /// [`ErrorKind::Stale`] past the value's expiry or `cache.max_stale`, [`ErrorKind::Absent`] and
+    /// [`ErrorKind::Denied`] once the backend said so, [`ErrorKind::Closed`] after the end.
     pub fn with<R>(&self, f: impl FnOnce(&T) -> R) -> Result<R> {
         let state = self.shared.state.load();
         Ok(f(state.current(&self.shared.clock)?))
@@ -139,31 +134,87 @@ impl<T> Live<T> {
         Changes::new(self.clone())
     }
 
+    /// Reports whether the backend has not confirmed the value within its time to live, because it
+    /// can't be reached or answers with what is refused.
+    pub fn is_stale(&self) -> bool {
+        let state = self.shared.state.load();
+        match &state.current {
+            Current::Held(held) => !held.is_fresh(self.shared.clock.glance()),
+            Current::Gone(_) | Current::Closed => false,
+        }
+    }
+
+    /// Returns what happens to the value from now on: rotations, refusals, outages.
+    ///
+    /// Nothing happens to a value that comes from no [`Secrets`](crate::Secrets).
+    pub fn events(&self) -> Events {
+        match &self.keeper {
+            Some(keeper) => keeper.events(),
+            None => Events::none(),
+        }
+    }
+
     /// Says that a server refused `used`, and returns the value to try next.
     ///
-    /// That is the current value if `used` is an older one, and the previous value if `used` is the
-    /// current one and the overlap lasts: a rotation may have reached us before it reached that
-    /// server. Try again once with what comes back. A caller who reports both in turn gets both in
-    /// turn, so repeat in a bounded number of attempts only.
+    /// A handle from [`Secrets`](crate::Secrets) asks the backend first, unless a newer value than
+    /// `used` is here already. Any number of reports at one time lead to one reading, and reports
+    /// within 10 s of it to none. What comes back is the current value if `used` is an older one, and
+    /// the previous value if `used` is the current one and the overlap lasts: a rotation may have
+    /// reached us before it reached that server. Try again once with what comes back. A caller who
+    /// reports both in turn gets both in turn, so repeat in a bounded number of attempts only.
     ///
-    /// Values are told apart by their `Arc`: pass the very one that [`current`](Self::current) or
-    /// [`previous`](Self::previous) returned.
+    /// Pass the very value that [`current`](Self::current) or [`previous`](Self::previous) returned.
     ///
     /// # Errors
     /// [`ErrorKind::Stale`] if there is no other value to try, and as [`with`](Self::with).
-    pub async fn report_rejected(&self, used: &Arc<T>) -> Result<Arc<T>>
-    where
-        T: 'static,
-    {
-        let state = self.shared.state.load();
-        let clock = &self.shared.clock;
-        let current = state.current(clock)?;
-        if !Arc::ptr_eq(current, used) {
+    pub async fn report_rejected(&self, used: &Arc<T>) -> Result<Arc<T>> {
+        let current = self.current()?;
+        if !same(&current, used) {
+            return Ok(current);
+        }
+        if let Some(keeper) = &self.keeper {
+            keeper.rejected().await;
+        }
+        let state = self.shared.state.load_full();
+        let current = state.current(&self.shared.clock)?;
+        if !same(current, used) {
             return Ok(Arc::clone(current));
         }
-        match state.previous(clock) {
+        match state.previous(&self.shared.clock) {
             Some(previous) => Ok(Arc::clone(previous)),
             None => Err(rejected(used.as_ref())),
+        }
+    }
+
+    /// Returns the same handle, which keeps alive and reports to whoever replaces its value.
+    pub(crate) fn kept_by(&self, keeper: Arc<dyn Keeper>) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            keeper: Some(keeper),
+        }
+    }
+
+    /// Returns the same handle, which keeps nothing alive: for what lives as long as the refresh itself.
+    pub(crate) fn unkept(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            keeper: None,
+        }
+    }
+
+    /// Returns what is held, whether it is still handed out or not.
+    pub(crate) fn held(&self) -> Option<Arc<T>> {
+        match &self.shared.state.load().current {
+            Current::Held(held) => Some(Arc::clone(&held.value)),
+            Current::Gone(_) | Current::Closed => None,
+        }
+    }
+
+    /// Returns until when the value is handed out, and until when it is fresh.
+    pub(crate) fn terms(&self) -> Option<Terms> {
+        match &self.shared.state.load().current {
+            Current::Held(held) => Some(held.terms()),
+            Current::Gone(_) | Current::Closed => None,
         }
     }
 }
@@ -181,10 +232,15 @@ impl<T: 'static> Live<T> {
     }
 
     fn with_clock(value: T, clock: Clock) -> (Publisher<T>, Self) {
+        Self::with_terms(value, Terms::UNLIMITED, clock)
+    }
+
+    /// Makes a handle whose value is handed out on these terms, and until its own expiry.
+    pub(crate) fn with_terms(value: T, terms: Terms, clock: Clock) -> (Publisher<T>, Self) {
         let (sender, published) = watch::channel(());
         let state = State {
             sequence: 0,
-            current: Some(Held::new(value, &clock)),
+            current: Current::Held(Held::new(value, terms, &clock)),
             previous: None,
         };
         let live = Self {
@@ -193,6 +249,7 @@ impl<T: 'static> Live<T> {
                 published,
                 clock,
             }),
+            keeper: None,
         };
         (Publisher::new(sender, live.clone()), live)
     }
@@ -232,51 +289,17 @@ impl Live<Secret> {
     }
 }
 
-impl<T> State<T> {
-    fn current(&self, clock: &Clock) -> Result<&Arc<T>> {
-        match &self.current {
-            Some(held) if held.is_usable(clock) => Ok(&held.value),
-            Some(_) => Err(stale()),
-            None => Err(closed()),
-        }
-    }
-
-    fn previous(&self, clock: &Clock) -> Option<&Arc<T>> {
-        let held = self.previous.as_ref()?;
-        held.is_usable(clock).then_some(&held.value)
-    }
-}
-
-impl<T: 'static> Held<T> {
-    fn new(value: T, clock: &Clock) -> Self {
-        let expires = as_secret(&value).and_then(|secret| secret.metadata().expires());
-        Self {
-            value: Arc::new(value),
-            until: expires.map(|date| clock.at(date)),
-        }
-    }
-}
-
-impl<T> Held<T> {
-    fn is_usable(&self, clock: &Clock) -> bool {
-        self.until.is_none_or(|until| clock.now() < until)
-    }
-}
-
 /// Looks whether the value is a secret, which knows its expiry and may be shown, redacted.
 fn as_secret<T: 'static>(value: &T) -> Option<&Secret> {
     (value as &dyn Any).downcast_ref()
 }
 
-#[cold]
-fn stale() -> Error {
-    Error::new(ErrorKind::Stale, "the value is past its expiry")
-        .with_help("no newer value arrived in time: look at the backend and at the health report")
-}
-
-#[cold]
-fn closed() -> Error {
-    Error::new(ErrorKind::Closed, "the secrets were shut down")
+/// Reports whether two values are one. A secret that was read anew, with another date for example, is
+/// still the same.
+fn same<T: 'static>(a: &Arc<T>, b: &Arc<T>) -> bool {
+    let equal = |a: &Secret, b: &Secret| a.verify(b.expose_bytes());
+    Arc::ptr_eq(a, b)
+        || matches!((as_secret(a.as_ref()), as_secret(b.as_ref())), (Some(a), Some(b)) if equal(a, b))
 }
 
 fn rejected<T: 'static>(used: &T) -> Error {
@@ -294,6 +317,7 @@ impl<T> Clone for Live<T> {
     fn clone(&self) -> Self {
         Self {
             shared: Arc::clone(&self.shared),
+            keeper: self.keeper.clone(),
         }
     }
 }
@@ -301,12 +325,14 @@ impl<T> Clone for Live<T> {
 impl<T: 'static> fmt::Debug for Live<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.shared.state.load();
-        let value = state.current.as_ref().map(|held| held.value.as_ref());
         let mut out = f.debug_struct("Live");
-        match value.map(|value| (value, as_secret(value))) {
-            Some((_, Some(secret))) => out.field("current", secret),
-            Some((_, None)) => out.field("current", &format_args!("[REDACTED]")),
-            None => out.field("current", &format_args!("[CLOSED]")),
+        match &state.current {
+            Current::Held(held) => match as_secret(held.value.as_ref()) {
+                Some(secret) => out.field("current", secret),
+                None => out.field("current", &format_args!("[REDACTED]")),
+            },
+            Current::Gone(kind) => out.field("current", &format_args!("[{kind}]")),
+            Current::Closed => out.field("current", &format_args!("[CLOSED]")),
         };
         out.field("overlap", &state.previous(&self.shared.clock).is_some())
             .finish()

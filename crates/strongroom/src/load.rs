@@ -94,6 +94,9 @@ impl<'a> Loaded<'a> {
 
     /// Returns the live handle of a declared secret.
     ///
+    /// In a type that [`Secrets::watch_as`](crate::Secrets::watch_as) keeps up to date it follows its
+    /// secret for as long as the handle of the type exists.
+    ///
     /// # Errors
     /// As [`get`](Self::get).
     pub fn live(&self, name: &str) -> Result<LiveSecret> {

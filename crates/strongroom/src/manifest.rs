@@ -64,6 +64,8 @@ pub(crate) struct Manifest {
     pub(crate) secrets: Vec<Declared>,
     /// What the layers around remote providers are told.
     pub(crate) layers: crate::layers::Settings,
+    /// How long values are held.
+    pub(crate) cache: crate::refresh::Settings,
     pub(crate) overridden: Vec<Rail>,
     /// Every setting with its origin.
     pub(crate) settings: Vec<Setting>,

@@ -68,6 +68,7 @@ mod rule;
 mod token;
 mod url;
 
+pub(crate) use duplicates::check as check_duplicates;
 pub(crate) use form::most_bytes;
 pub(crate) use key::DEFAULT_LENGTH as DEFAULT_KEY_LENGTH;
 pub(crate) use password::LEAST as LEAST_PASSWORD;

@@ -1,34 +1,42 @@
 //! What applications hold: every declared secret, proven at boot.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use arc_swap::ArcSwap;
-use tokio::sync::Mutex;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
+use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::declared::Declared;
 use crate::error::{Error, ErrorKind, Result};
+use crate::events::Events;
 use crate::factory::Detection;
 use crate::health::Health;
-use crate::live::{Live, LiveSecret, Publisher};
+use crate::live::{Live, LiveSecret};
 use crate::load::{FromSecrets, Loaded};
 use crate::name::SecretName;
-use crate::policy;
-use crate::report::{Report, Severity};
-use crate::secret::Secret;
-use crate::validation;
+use crate::provider::Expect;
+use crate::refresh::{Entry, Refresher};
+use crate::secret::{Secret, Version};
 
-mod following;
+/// How long the end of the providers' sessions may take at shutdown.
+const GOODBYE: Duration = Duration::from_secs(5);
 
 /// What applications hold: the declared secrets, read and proven at boot.
 ///
-/// Cheap to clone; clones and scoped views share everything. A declared secret is answered from
-/// memory, without a parse, an allocation or a lock. A name that is not declared is read from the
-/// provider each time in development and test, and is an error everywhere else.
+/// Cheap to clone; clones and scoped views share everything. What was read once is answered from
+/// memory, without a parse, an allocation or a lock. A name that is not declared is read when it is
+/// first asked for in development and test, and is an error everywhere else.
+///
+/// Everything held is kept fresh for as long as a `Secrets` or a handle exists: it is read again before
+/// its time to live ends, and at once where the backend tells of a change. A new value is taken up if
+/// it passes what the boot demanded. Through an outage the last value is handed out for as long as the
+/// manifest's `cache.max_stale` allows (an hour, unless it says otherwise). One task does this, on the
+/// runtime of the boot.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
@@ -54,54 +62,25 @@ pub struct Secrets {
 
 struct Shared {
     connection: Connection,
-    held: ArcSwap<HashMap<SecretName, Held>>,
-    /// Serialises what changes `held`; readers never wait for it.
-    filling: Mutex<()>,
-    /// The tasks that attend to dynamic secrets; they end with this.
-    following: std::sync::Mutex<JoinSet<()>>,
+    refresher: Arc<Refresher>,
     closed: AtomicBool,
 }
 
-#[derive(Clone)]
-struct Held {
-    live: LiveSecret,
-    publisher: Arc<Publisher<Secret>>,
-}
-
-impl Held {
-    fn new(secret: Secret) -> Self {
-        let (publisher, live) = Live::channel(secret);
-        Self {
-            live,
-            publisher: Arc::new(publisher),
-        }
-    }
-}
-
-impl Shared {
-    fn following(&self) -> MutexGuard<'_, JoinSet<()>> {
-        self.following
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 impl Secrets {
-    pub(crate) fn new(connection: Connection, values: BTreeMap<SecretName, Secret>) -> Self {
-        let held = values
-            .into_iter()
-            .map(|(name, secret)| (name, Held::new(secret)));
+    /// Holds what the boot read, and keeps it fresh.
+    pub(crate) fn new(
+        connection: Connection,
+        values: BTreeMap<SecretName, Secret>,
+        clock: Clock,
+    ) -> Self {
+        let refresher = Refresher::start(connection.clone(), values, clock);
         let shared = Shared {
             connection,
-            held: ArcSwap::from_pointee(held.collect()),
-            filling: Mutex::new(()),
-            following: std::sync::Mutex::default(),
+            refresher,
             closed: AtomicBool::new(false),
         };
-        let shared = Arc::new(shared);
-        *shared.following() = following::follow(&shared);
         Self {
-            shared,
+            shared: Arc::new(shared),
             scope: Arc::from(""),
         }
     }
@@ -116,14 +95,13 @@ impl Secrets {
     pub async fn get(&self, name: impl AsRef<str>) -> Result<Secret> {
         let name = name.as_ref();
         self.admit(name)?;
-        if let Some(held) = self.shared.held.load().get(name) {
-            return held.live.with(Secret::clone);
+        if let Some(entry) = self.refresher().store().entries().get(name)
+            && let Ok(secret) = entry.get()
+        {
+            return Ok(secret);
         }
         let name = self.readable(name)?;
-        match self.shared.connection.declaration(name.as_str()) {
-            Some(declared) => self.fill(declared).await?.live.with(Secret::clone),
-            None => self.shared.connection.read(&name).await,
-        }
+        self.read(&name, None, false).await?.get()
     }
 
     /// Returns a secret, or `None` if the backend holds none.
@@ -143,31 +121,22 @@ impl Secrets {
     /// # Errors
     /// As [`get`](Self::get), for the first that fails.
     pub async fn get_many(&self, names: &[SecretName]) -> Result<Vec<Secret>> {
-        let mut missing = Vec::new();
+        let mut readings = Vec::new();
         for name in names {
             self.admit(name.as_str())?;
-            if !self.shared.held.load().contains_key(name) {
-                missing.push(self.readable(name.as_str())?);
-            }
+            let held = self.refresher().store().find(name.as_str());
+            readings.push(match held.map(|entry| entry.get()) {
+                Some(Ok(secret)) => Ok(secret),
+                Some(Err(_)) | None => Err(self.readable(name.as_str())?),
+            });
         }
-        let mut fetched = HashMap::new();
-        if !missing.is_empty() {
-            let answers = self.shared.connection.fetch(&missing).await;
-            for (name, answer) in missing.into_iter().zip(answers) {
-                let secret = match self.shared.connection.declaration(name.as_str()) {
-                    Some(declared) => prove(declared, answer?)?,
-                    None => answer?,
-                };
-                fetched.insert(name, secret);
-            }
-        }
-        let held = self.shared.held.load();
-        let one = |name: &SecretName| match (held.get(name), fetched.get(name)) {
-            (Some(held), _) => held.live.with(Secret::clone),
-            (None, Some(secret)) => Ok(secret.clone()),
-            (None, None) => Err(closed()),
+        let missing = readings.iter().filter_map(|reading| reading.as_ref().err());
+        let mut read = self.read_all(missing).await.into_iter();
+        let one = |reading: Result<Secret, SecretName>| match reading {
+            Ok(secret) => Ok(secret),
+            Err(_) => read.next().unwrap_or_else(|| Err(closed()))?.get(),
         };
-        names.iter().map(one).collect()
+        readings.into_iter().map(one).collect()
     }
 
     /// Returns a live handle, whose value is replaced in place when the secret rotates.
@@ -177,18 +146,33 @@ impl Secrets {
     pub async fn watch(&self, name: impl AsRef<str>) -> Result<LiveSecret> {
         let name = name.as_ref();
         self.admit(name)?;
-        if let Some(held) = self.shared.held.load().get(name) {
-            return Ok(held.live.clone());
+        if let Some(entry) = self.refresher().store().find(name) {
+            // Taken first: it keeps what nobody else holds from being let go of.
+            let live = self.refresher().handle(&entry);
+            if live.with(|_| ()).is_ok() {
+                return Ok(live);
+            }
         }
         let name = self.readable(name)?;
-        let held = match self.shared.connection.declaration(name.as_str()) {
-            Some(declared) => self.fill(declared).await?,
-            None => {
-                self.hold(&name, self.shared.connection.read(&name).await?)
-                    .await?
-            }
-        };
-        Ok(held.live)
+        let entry = self.read(&name, None, true).await?;
+        Ok(self.refresher().handle(&entry))
+    }
+
+    /// Returns a live handle of a type that is built from the secrets it declares: whenever one of them
+    /// rotates, the type is built again, once, and replaced as a whole.
+    ///
+    /// Fields of one document are always of one version. Where the type can't be built from the new
+    /// values, the former stays in force and [`health`](Self::health) says so. An optional secret that
+    /// is absent now is not waited for.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub async fn watch_as<T>(&self) -> Result<Live<T>>
+    where
+        T: FromSecrets + Send + Sync + 'static,
+    {
+        let found = self.find_declared(&T::declared()).await?;
+        self.refresher().derive(found)
     }
 
     /// Builds a type from the secrets it declares.
@@ -199,17 +183,69 @@ impl Secrets {
     /// [`SecretsFactory::detect_for`](crate::SecretsFactory::detect_for) or
     /// [`SecretsBuilder::declare`](crate::SecretsBuilder::declare).
     pub async fn load<T: FromSecrets>(&self) -> Result<T> {
-        let mut found = BTreeMap::new();
-        for declared in T::declared() {
-            match self.watch_declared(&declared).await {
-                Ok(live) => {
-                    found.insert(declared.name, live);
-                }
-                Err(error) if error.kind() == ErrorKind::Absent && !declared.required => {}
-                Err(error) => return Err(error),
-            }
+        let found = self.find_declared(&T::declared()).await?;
+        let loaded = {
+            let _reading = self.refresher().store().reading();
+            Loaded::new(&found)?
+        };
+        T::from_secrets(&loaded)
+    }
+
+    /// Says that a server refused a value, and returns the one to try next, as
+    /// [`Live::report_rejected`] does.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Stale`] if there is no other value to try, [`ErrorKind::Config`] for a secret that
+    /// didn't come from here, and as [`get`](Self::get).
+    pub async fn report_rejected(&self, used: &Secret) -> Result<Secret> {
+        let Some(name) = used.metadata().name() else {
+            let message = "the refused value has no name: it didn't come from these secrets";
+            return Err(Error::new(ErrorKind::Config, message));
+        };
+        let live = self.watch(name).await?;
+        let next = live.report_rejected(&Arc::new(used.clone())).await?;
+        Ok(Secret::clone(&next))
+    }
+
+    /// Reads everything held again, and returns when what came of it is in force. A view reads what is
+    /// in its scope.
+    ///
+    /// For an operator's request (SIGHUP): all that rotates is found without it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Closed`] after shutdown. How the readings went is in [`health`](Self::health) and
+    /// [`events`](Self::events).
+    pub async fn refresh(&self) -> Result<()> {
+        if self.is_closed() {
+            return Err(closed());
         }
-        T::from_secrets(&Loaded::new(&found)?)
+        self.refresher().refresh(&self.scope).await
+    }
+
+    /// Writes a secret, and puts it in force here; other services find it within their refresh time.
+    /// Returns its version, where the backend has versions.
+    ///
+    /// For services that own a secret. One that others use too is rotated as
+    /// [`Connection`] does it, in steps.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get), and as [`Connection::put`]. After a failure that may have had an effect
+    /// the secret is read again.
+    pub async fn put(
+        &self,
+        name: impl AsRef<str>,
+        value: &Secret,
+        expect: Expect,
+    ) -> Result<Option<Version>> {
+        let name = name.as_ref();
+        self.admit(name)?;
+        let name = self.readable(name)?;
+        self.refresher().put(&name, value, expect).await
+    }
+
+    /// Returns what happens to the secrets of this view from now on.
+    pub fn events(&self) -> Events {
+        self.refresher().events_below(&self.scope)
     }
 
     /// Returns a view that can reach nothing outside `prefix`. Names stay whole: one name means one
@@ -242,12 +278,18 @@ impl Secrets {
 
     /// Reports the state of everything held, without asking the backend.
     pub fn health(&self) -> Health {
-        let held = self.shared.held.load();
-        let live = held
-            .iter()
-            .filter(|(name, _)| name.as_str().starts_with(&*self.scope));
-        let live = live.map(|(name, held)| (name, &held.live));
-        Health::of(&self.shared.connection, self.is_closed(), &self.scope, live)
+        let refresher = self.refresher();
+        let entries = refresher.store().entries();
+        let inside = |entry: &&Arc<Entry>| entry.name.as_str().starts_with(&*self.scope);
+        let entries = entries.values().filter(inside).map(Arc::as_ref);
+        let now = refresher.clock().now();
+        Health::of(
+            &self.shared.connection,
+            self.is_closed(),
+            &self.scope,
+            now,
+            entries,
+        )
     }
 
     /// Returns the explained choice of the provider.
@@ -259,17 +301,26 @@ impl Secrets {
     /// clone and view of this `Secrets`, answer [`ErrorKind::Closed`] from now on. A value that an
     /// application cloned out is wiped when it drops it.
     ///
+    /// The tasks end within a second, the sessions are given 5 s.
+    ///
     /// # Errors
     /// The first error of a provider's own end; everything is shut down all the same.
     pub async fn shutdown(&self) -> Result<()> {
-        let _filling = self.shared.filling.lock().await;
         self.shared.closed.store(true, Ordering::Release);
-        self.shared.following().abort_all();
-        let held = self.shared.held.swap(Arc::default());
-        for held in held.values() {
-            held.publisher.close();
-        }
-        self.shared.connection.close().await
+        self.refresher().end().await;
+        let ended = timeout(GOODBYE, self.shared.connection.close()).await;
+        ended.unwrap_or_else(|_| {
+            let message = format!(
+                "a provider's session did not end within {} s",
+                GOODBYE.as_secs()
+            );
+            Err(Error::new(ErrorKind::Transient, message)
+                .with_help("what it was lent ends by itself; here everything is shut down"))
+        })
+    }
+
+    fn refresher(&self) -> &Arc<Refresher> {
+        &self.shared.refresher
     }
 
     fn is_closed(&self) -> bool {
@@ -308,15 +359,58 @@ impl Secrets {
         Ok(name)
     }
 
+    async fn read(
+        &self,
+        name: &SecretName,
+        own: Option<&Declared>,
+        keep: bool,
+    ) -> Result<Arc<Entry>> {
+        self.refresher().read(name, own, keep).await
+    }
+
+    /// Reads these at one time, so that they take one call together.
+    async fn read_all(&self, names: impl Iterator<Item = &SecretName>) -> Vec<Result<Arc<Entry>>> {
+        let mut readings = JoinSet::new();
+        let mut count = 0_usize;
+        for (at, name) in names.cloned().enumerate() {
+            let refresher = Arc::clone(self.refresher());
+            readings.spawn(async move { (at, refresher.read(&name, None, false).await) });
+            count = count.saturating_add(1);
+        }
+        let mut read: Vec<_> = (0..count).map(|_| Err(closed())).collect();
+        while let Some(reading) = readings.join_next().await {
+            if let Ok((at, answer)) = reading
+                && let Some(place) = read.get_mut(at)
+            {
+                *place = answer;
+            }
+        }
+        read
+    }
+
+    /// Returns the handles of what a type declares; optional secrets that are absent are left out.
+    async fn find_declared(
+        &self,
+        declared: &[Declared],
+    ) -> Result<BTreeMap<SecretName, LiveSecret>> {
+        let mut found = BTreeMap::new();
+        for declared in declared {
+            match self.watch_declared(declared).await {
+                Ok(live) => {
+                    found.insert(declared.name.clone(), live);
+                }
+                Err(error) if error.kind() == ErrorKind::Absent && !declared.required => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(found)
+    }
+
     /// Returns the handle of a secret that a type declares, on the type's own terms where the boot
     /// knew none.
     async fn watch_declared(&self, declared: &Declared) -> Result<LiveSecret> {
-        if self
-            .shared
-            .connection
-            .declaration(declared.name.as_str())
-            .is_some()
-        {
+        let connection = &self.shared.connection;
+        if connection.declaration(declared.name.as_str()).is_some() {
             return self.watch(&declared.name).await;
         }
         self.admit(declared.name.as_str())?;
@@ -332,53 +426,9 @@ impl Secrets {
                 )
                 .with_name(&name));
         }
-        let secret = declared
-            .encoding
-            .decode(&self.shared.connection.read(&name).await?)?;
-        let secret = prove(declared, secret)?;
-        Ok(self.hold(&name, secret).await?.live)
+        let entry = self.read(&name, Some(declared), true).await?;
+        Ok(self.refresher().handle(&entry))
     }
-
-    /// Reads a declared secret that was not there at boot, and holds it if it is strong.
-    async fn fill(&self, declared: &Declared) -> Result<Held> {
-        let secret = self.shared.connection.read(&declared.name).await?;
-        self.hold(&declared.name, prove(declared, secret)?).await
-    }
-
-    /// Holds a value, unless another reader was faster.
-    async fn hold(&self, name: &SecretName, secret: Secret) -> Result<Held> {
-        let _filling = self.shared.filling.lock().await;
-        if self.is_closed() {
-            return Err(closed());
-        }
-        if let Some(held) = self.shared.held.load().get(name) {
-            return Ok(held.clone());
-        }
-        let fresh = Held::new(secret);
-        let mut held = HashMap::clone(&self.shared.held.load());
-        held.insert(name.clone(), fresh.clone());
-        self.shared.held.store(Arc::new(held));
-        Ok(fresh)
-    }
-}
-
-/// Demands of one value what the boot demanded of all.
-fn prove(declared: &Declared, secret: Secret) -> Result<Secret> {
-    let findings = policy::check_one(declared, &secret);
-    if findings
-        .iter()
-        .any(|finding| finding.severity == Severity::Violation)
-    {
-        let error = Error::new(
-            ErrorKind::Policy,
-            "the value doesn't pass the strength policy",
-        );
-        return Err(error
-            .with_name(&declared.name)
-            .with_report(Report::new(findings)));
-    }
-    let strong = policy::is_strong(declared, &secret, &findings);
-    Ok(validation::mark(secret, strong))
 }
 
 fn closed() -> Error {
@@ -403,7 +453,15 @@ impl fmt::Debug for Secrets {
         f.debug_struct("Secrets")
             .field("provider", &self.shared.connection.describe().address)
             .field("scope", &self.scope)
-            .field("held", &self.shared.held.load().keys().collect::<Vec<_>>())
+            .field(
+                "held",
+                &self
+                    .refresher()
+                    .store()
+                    .entries()
+                    .keys()
+                    .collect::<Vec<_>>(),
+            )
             .finish_non_exhaustive()
     }
 }

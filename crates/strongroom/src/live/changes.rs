@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::Live;
+use super::{Current, Live};
 use crate::error::Result;
 
 /// A cursor over the changes of a [`Live`] value, from [`Live::changes`].
@@ -18,7 +18,7 @@ pub struct Changes<T> {
     delivered: u64,
 }
 
-impl<T> Changes<T> {
+impl<T: 'static> Changes<T> {
     pub(super) fn new(live: Live<T>) -> Self {
         let published = live.shared.published.clone();
         let delivered = live.shared.state.load().sequence;
@@ -32,6 +32,7 @@ impl<T> Changes<T> {
     /// Waits for a value that is newer than the last one delivered, and returns it, or the error
     /// that [`Live::current`] answers now.
     ///
+    /// A value that the backend no longer hands out is a change too: then that error comes.
     /// Returns `None` when no change can come any more: after the end, and when the value is fixed
     /// or its publisher is gone. A value that reaches its expiry without a successor is no change.
     ///
@@ -40,7 +41,9 @@ impl<T> Changes<T> {
         loop {
             let newest = {
                 let state = self.live.shared.state.load();
-                state.current.as_ref()?;
+                if matches!(state.current, Current::Closed) {
+                    return None;
+                }
                 let value = || state.current(&self.live.shared.clock).map(Arc::clone);
                 (state.sequence != self.delivered).then(|| (state.sequence, value()))
             };

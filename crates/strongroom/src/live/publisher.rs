@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::{Held, Live, State};
+use super::{Current, Held, Live, State, Terms};
+use crate::error::ErrorKind;
 
 /// Replaces the value of the [`Live`] handles made with it.
 ///
@@ -15,6 +16,12 @@ use super::{Held, Live, State};
 pub struct Publisher<T> {
     sender: watch::Sender<()>,
     live: Live<T>,
+}
+
+/// What a replacement is for those who wait for changes.
+enum Notice {
+    Change,
+    Silent,
 }
 
 impl<T: 'static> Publisher<T> {
@@ -33,15 +40,58 @@ impl<T: 'static> Publisher<T> {
     ///
     /// After [`close`](Self::close) this does nothing but drop `value`.
     pub fn publish_with_overlap(&self, value: T, overlap: Duration) {
+        self.publish_on(value, Terms::UNLIMITED, overlap);
+    }
+
+    /// Replaces the value by one that is handed out on these terms, and until its own expiry.
+    pub(crate) fn publish_on(&self, value: T, terms: Terms, overlap: Duration) {
         let clock = &self.live.shared.clock;
-        let next = Held::new(value, clock);
-        self.replace(|former| {
-            let end = clock.after(overlap);
-            let previous = (!overlap.is_zero()).then(|| Held {
-                value: former.value.clone(),
-                until: Some(former.until.map_or(end, |until| until.min(end))),
-            });
-            (Some(next), previous)
+        let next = Held::new(value, terms, clock);
+        self.replace(Notice::Change, |former| {
+            let previous = match former {
+                Current::Held(former) if !overlap.is_zero() => {
+                    Some(former.ending(clock.after(overlap)))
+                }
+                _ => None,
+            };
+            (Current::Held(next), previous)
+        });
+    }
+
+    /// Replaces what is known about the value: it is still the same one, so nobody is told.
+    pub(crate) fn renew(&self, value: T, terms: Terms) {
+        let next = Held::new(value, terms, &self.live.shared.clock);
+        self.replace_keeping_previous(Notice::Silent, Current::Held(next));
+    }
+
+    /// Withdraws the value: until the next publication every read answers an error of this kind, and
+    /// what is held here is wiped as soon as no reader is in the middle of it.
+    pub(crate) fn withdraw(&self, kind: ErrorKind) {
+        self.replace(Notice::Change, |_| (Current::Gone(kind), None));
+    }
+
+    /// Hands the same value out on new terms, and lets go of a previous one whose overlap is over.
+    pub(crate) fn extend(&self, terms: Terms) {
+        let state = self.live.shared.state.load();
+        if let Current::Held(held) = &state.current {
+            held.extend(terms);
+        }
+        let over = |held: &Held<T>| !held.is_usable(&self.live.shared.clock);
+        if state.previous.as_ref().is_some_and(over) {
+            self.forget_previous();
+        }
+    }
+
+    fn forget_previous(&self) {
+        self.replace(Notice::Silent, |former| (former.share(), None));
+    }
+
+    fn replace_keeping_previous(&self, notice: Notice, next: Current<T>) {
+        let clock = &self.live.shared.clock;
+        self.modify(notice, |former| {
+            let previous = former.previous.as_ref();
+            let previous = previous.filter(|held| held.is_usable(clock));
+            (next, previous.map(|held| held.ending(Duration::MAX)))
         });
     }
 }
@@ -54,25 +104,43 @@ impl<T> Publisher<T> {
     /// Ends the value: every handle answers [`ErrorKind::Closed`](crate::ErrorKind::Closed), every
     /// cursor ends, and what is held here is wiped as soon as no reader is in the middle of it.
     pub fn close(&self) {
-        self.replace(|_| (None, None));
+        self.replace(Notice::Change, |_| (Current::Closed, None));
+    }
+
+    /// Reports whether anybody holds a handle besides this publisher and `ours`.
+    pub(crate) fn is_held_beside(&self, ours: usize) -> bool {
+        std::sync::Arc::strong_count(&self.live.shared) > ours.saturating_add(1)
+    }
+
+    fn replace(
+        &self,
+        notice: Notice,
+        next: impl FnOnce(&Current<T>) -> (Current<T>, Option<Held<T>>),
+    ) {
+        self.modify(notice, |former| next(&former.current));
     }
 
     /// Puts the next current and previous value in force, unless the end came before.
-    fn replace(&self, next: impl FnOnce(&Held<T>) -> (Option<Held<T>>, Option<Held<T>>)) {
+    fn modify(
+        &self,
+        notice: Notice,
+        next: impl FnOnce(&State<T>) -> (Current<T>, Option<Held<T>>),
+    ) {
         // The channel runs one closure at a time, which makes reading and storing one step.
         self.sender.send_if_modified(|()| {
             let former = self.live.shared.state.load();
-            let Some(held) = &former.current else {
+            if matches!(former.current, Current::Closed) {
                 return false;
-            };
-            let (current, previous) = next(held);
+            }
+            let (current, previous) = next(&former);
+            let told = matches!(notice, Notice::Change);
             let state = State {
-                sequence: former.sequence.wrapping_add(1),
+                sequence: former.sequence.wrapping_add(u64::from(told)),
                 current,
                 previous,
             };
             self.live.shared.state.store(state.into());
-            true
+            told
         });
     }
 }

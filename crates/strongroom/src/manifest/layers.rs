@@ -1,4 +1,5 @@
-//! The sections `retry` and `limit`: what the layers around remote providers are told.
+//! The sections `retry`, `limit` and `cache`: what the layers around remote providers are told, and how
+//! long values are held.
 
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
@@ -8,12 +9,18 @@ use figment::value::Dict;
 use humantime::format_duration;
 
 use super::read::{Reader, duration_of, number_of};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::layers::{self, limit, retry};
+use crate::refresh;
 
 const ATTEMPTS: RangeInclusive<u32> = 1..=10;
 const DEADLINE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(600);
 const CONCURRENCY: RangeInclusive<u32> = 1..=1024;
+const TTL: RangeInclusive<Duration> = Duration::from_secs(1)..=DAYS;
+const MAX_STALE: RangeInclusive<Duration> = Duration::from_secs(1)..=DAYS;
+const NEGATIVE_TTL: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(600);
+const OVERLAP: RangeInclusive<Duration> = Duration::ZERO..=DAYS;
+const DAYS: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 const PER_SECOND: RangeInclusive<u32> = 1..=10_000;
 
 impl Reader<'_> {
@@ -35,6 +42,32 @@ impl Reader<'_> {
             limit.per_second = rate;
         }
         Ok(layers::Settings { retry, limit })
+    }
+
+    pub(super) fn cache(&mut self, dict: &Dict) -> Result<refresh::Settings> {
+        let section = self.dict(dict, &["cache"])?;
+        let mut cache = refresh::Settings::default();
+        for (key, bounds, setting) in [
+            ("ttl", TTL, &mut cache.ttl),
+            ("max_stale", MAX_STALE, &mut cache.max_stale),
+            ("negative_ttl", NEGATIVE_TTL, &mut cache.negative_ttl),
+            ("overlap", OVERLAP, &mut cache.overlap),
+        ] {
+            if let Some(time) = self.time(&section, &["cache", key], bounds)? {
+                *setting = time;
+            }
+        }
+        if cache.max_stale < cache.ttl {
+            let message = format!(
+                "`cache.max_stale` ({}) is shorter than `cache.ttl` ({}): values would end before \
+                 they are read again",
+                format_duration(cache.max_stale),
+                format_duration(cache.ttl)
+            );
+            return Err(Error::new(ErrorKind::Config, message)
+                .with_help("make `max_stale` at least as long as `ttl`"));
+        }
+        Ok(cache)
     }
 
     fn count(

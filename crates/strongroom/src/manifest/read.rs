@@ -107,6 +107,7 @@ impl Reader<'_> {
         let min_length = self.number(&policy, &["policy", "min_length"])?;
         let rotate_after = self.duration(&policy, &["policy", "rotate_after"])?;
         manifest.layers = self.layers(dict)?;
+        manifest.cache = self.cache(dict)?;
         let secrets = self.dict(dict, &["secrets"])?;
         for (name, value) in &secrets {
             let mut declared = self.secret(name, value)?;

@@ -14,12 +14,14 @@ const TOP: &[&str] = &[
     "policy",
     "retry",
     "limit",
+    "cache",
     "secrets",
 ];
 const DEPLOYMENTS: &[&str] = &["default", "development", "test", "staging", "production"];
 const POLICY: &[&str] = &["min_length", "rotate_after"];
 const RETRY: &[&str] = &["attempts", "deadline"];
 const LIMIT: &[&str] = &["concurrency", "per_second"];
+const CACHE: &[&str] = &["ttl", "max_stale", "negative_ttl", "overlap"];
 const SECRET: &[&str] = &[
     "kind",
     "description",
@@ -73,7 +75,12 @@ pub(super) fn check_profile(
     let mut top = TOP.to_vec();
     top.extend(Rail::ALL.iter().map(|rail| rail.override_key()));
     check_level(dict, &top, path, place)?;
-    for (section, keys) in [("policy", POLICY), ("retry", RETRY), ("limit", LIMIT)] {
+    for (section, keys) in [
+        ("policy", POLICY),
+        ("retry", RETRY),
+        ("limit", LIMIT),
+        ("cache", CACHE),
+    ] {
         if let Some(Value::Dict(_, dict)) = dict.get(section) {
             path.push(section.to_owned());
             check_level(dict, keys, path, place)?;

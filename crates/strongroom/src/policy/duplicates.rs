@@ -13,7 +13,7 @@ use crate::secret::Secret;
 ///
 /// Two names for one source are one secret. Values are found by a hash under a key of this call
 /// alone, and then compared in constant time.
-pub(super) fn check(secrets: &[(&Declared, &Secret)]) -> Vec<Finding> {
+pub(crate) fn check(secrets: &[(&Declared, &Secret)]) -> Vec<Finding> {
     let hash_key = RandomState::new();
     let mut alike: HashMap<u64, Vec<&(&Declared, &Secret)>> = HashMap::new();
     for entry in secrets {

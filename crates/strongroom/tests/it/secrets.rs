@@ -316,10 +316,17 @@ async fn the_health_of_a_view_tells_nothing_of_what_lies_outside() {
 
 #[test]
 fn reading_without_a_runtime_is_an_error_and_no_panic() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .unwrap();
+    let build = |mut builder: tokio::runtime::Builder| builder.build().unwrap();
     let memory = Memory::new().with("other", "anything");
+    let without_timers = build(tokio::runtime::Builder::new_current_thread());
+    let refused = without_timers.block_on(boot("development", &memory, &[]));
+    let refused = refused.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Config);
+    assert!(refused.help().unwrap().contains("enable_time"));
+
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_time();
+    let runtime = build(builder);
     let secrets = runtime.block_on(boot("development", &memory, &[])).unwrap();
     drop(runtime);
     let mut read = Box::pin(secrets.get("other"));

@@ -1,0 +1,319 @@
+//! How held values stay fresh: read again before they are stale, replaced in place, kept through an
+//! outage for exactly as long as the manifest allows.
+//!
+//! Readers look into the [`Store`] and take no lock. One task, the [`supervisor`], plans every reading
+//! ([`table`]), has it done ([`flight`]) and puts what comes back in force. It lives as long as a
+//! [`Refresher`] does, which every `Secrets` and every handle holds.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::clock::Clock;
+use crate::connection::Connection;
+use crate::declared::Declared;
+use crate::error::{Error, ErrorKind, Result};
+use crate::events::{Events, Teller};
+use crate::live::{Keeper, Live, LiveSecret, Terms};
+use crate::load::FromSecrets;
+use crate::name::SecretName;
+use crate::provider::Expect;
+use crate::secret::{Metadata, Secret, Version};
+use crate::validation;
+
+mod derived;
+mod entry;
+mod families;
+mod flight;
+mod gate;
+mod settings;
+mod store;
+mod supervisor;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use entry::{Entry, Status};
+pub(crate) use settings::Settings;
+pub(crate) use store::Store;
+
+use derived::Typed;
+use supervisor::{Command, Supervisor};
+
+/// How long the end waits for the supervisor's.
+const END: Duration = Duration::from_secs(1);
+
+/// Keeps the refresh alive, and passes on what it is asked for.
+pub(crate) struct Refresher {
+    connection: Connection,
+    store: Arc<Store>,
+    clock: Clock,
+    teller: Teller,
+    commands: mpsc::UnboundedSender<Command>,
+    task: std::sync::Mutex<Option<JoinHandle<()>>>,
+    /// Held while this program writes: so its writes have an order.
+    writing: Mutex<()>,
+    ended: AtomicBool,
+}
+
+impl Refresher {
+    /// Holds these values from now on, and keeps them fresh.
+    pub(crate) fn start(
+        connection: Connection,
+        values: BTreeMap<SecretName, Secret>,
+        clock: Clock,
+    ) -> Arc<Self> {
+        let settings = connection.cache();
+        let now = clock.now();
+        let terms = Terms {
+            until: now.saturating_add(settings.max_stale),
+            fresh: now.saturating_add(settings.ttl),
+        };
+        let entry = |(name, secret): (SecretName, Secret)| {
+            let document = connection.document(&name);
+            let entry = Entry::new(name.clone(), document, secret, None, terms, &clock);
+            (name, Arc::new(entry))
+        };
+        let entries: HashMap<_, _> = values.into_iter().map(entry).collect();
+        let store = Arc::new(Store::new(entries));
+        let teller = Teller::new();
+        let (commands, receiver) = mpsc::unbounded_channel();
+        let supervisor = Supervisor::new(
+            connection.clone(),
+            Arc::clone(&store),
+            clock.clone(),
+            teller.clone(),
+            receiver,
+        );
+        let task = tokio::spawn(supervisor.run(commands.clone()));
+        Arc::new(Self {
+            connection,
+            store,
+            clock,
+            teller,
+            commands,
+            task: std::sync::Mutex::new(Some(task)),
+            writing: Mutex::new(()),
+            ended: AtomicBool::new(false),
+        })
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Returns what is held of a name, after a reading if nothing is. `keep` holds it for good.
+    ///
+    /// # Errors
+    /// Whatever the reading answers, now or a moment ago.
+    pub(crate) async fn read(
+        &self,
+        name: &SecretName,
+        own: Option<&Declared>,
+        keep: bool,
+    ) -> Result<Arc<Entry>> {
+        let (reply, answer) = oneshot::channel();
+        let own = own.map(|own| Arc::new(own.clone()));
+        self.command(Command::Read {
+            name: name.clone(),
+            own,
+            keep,
+            reply,
+        })?;
+        answer.await.unwrap_or_else(|_| Err(self.unattended()))
+    }
+
+    /// Returns a handle that keeps the refresh alive.
+    pub(crate) fn handle(self: &Arc<Self>, entry: &Entry) -> LiveSecret {
+        let watching = Watching {
+            refresher: Arc::clone(self),
+            names: vec![entry.name.clone()],
+        };
+        entry.live.kept_by(Arc::new(watching))
+    }
+
+    /// Builds a type from these, and keeps it up to date.
+    ///
+    /// # Errors
+    /// Whatever building it fails with.
+    pub(crate) fn derive<T: FromSecrets + Send + Sync + 'static>(
+        self: &Arc<Self>,
+        found: BTreeMap<SecretName, LiveSecret>,
+    ) -> Result<Live<T>> {
+        let names = found.keys().cloned().collect();
+        let found = found
+            .iter()
+            .map(|(name, live)| (name.clone(), live.unkept()));
+        let found = found.collect();
+        // What is built and what is registered must not miss a change between the two.
+        let _reading = self.store.reading();
+        let overlap = self.connection.cache().overlap;
+        let (typed, live) = Typed::<T>::new(found, overlap, self.clock.clone())?;
+        let watching = Watching {
+            refresher: Arc::clone(self),
+            names,
+        };
+        let live = live.kept_by(Arc::new(watching));
+        self.store.derive(Box::new(typed));
+        Ok(live)
+    }
+
+    /// Reads everything below a prefix again, and returns when it is in force.
+    pub(crate) async fn refresh(&self, prefix: &Arc<str>) -> Result<()> {
+        let (done, over) = mpsc::channel(1);
+        let prefix = Arc::clone(prefix);
+        self.command(Command::Refresh { prefix, done })?;
+        is_over(over).await;
+        Ok(())
+    }
+
+    /// Reads what was refused where it is used again, unless that was just done.
+    pub(crate) async fn rejected(&self, names: Vec<SecretName>) {
+        let (done, over) = mpsc::channel(1);
+        if self.command(Command::Rejected { names, done }).is_ok() {
+            is_over(over).await;
+        }
+    }
+
+    /// Writes a secret, and puts it in force.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Policy`] if a declared one is too weak, and whatever the provider answers.
+    pub(crate) async fn put(
+        &self,
+        name: &SecretName,
+        secret: &Secret,
+        expect: Expect,
+    ) -> Result<Option<Version>> {
+        let secret = match self.connection.declaration(name.as_str()) {
+            Some(declared) => flight::prove(declared, secret.clone())?,
+            None => secret.clone(),
+        };
+        let _writing = self.writing.lock().await;
+        self.command(Command::WriteBegan(name.clone()))?;
+        let write = Write {
+            refresher: self,
+            name,
+        };
+        let version = self.connection.put(name, &secret, expect).await?;
+        let mut metadata = Metadata::new().with_name(name);
+        if let Some(version) = &version {
+            metadata = metadata.with_version(version.clone());
+        }
+        let strong = secret.metadata().is_strong();
+        let secret = validation::mark(secret.with_metadata(metadata), strong);
+        write.succeeded(secret).await?;
+        Ok(version)
+    }
+
+    pub(crate) fn events_below(&self, prefix: &Arc<str>) -> Events {
+        self.teller.below(prefix)
+    }
+
+    /// Ends the refresh: handles answer Closed, and what is held here is wiped.
+    pub(crate) async fn end(&self) {
+        self.ended.store(true, Ordering::Release);
+        let task = self.task().take();
+        if let Some(task) = task {
+            task.abort();
+            // On a runtime that no longer runs it never ends, and holds nothing after the next line.
+            self.store.close();
+            let _ = timeout(END, task).await;
+        }
+        self.store.close();
+        self.teller.close();
+    }
+
+    fn command(&self, command: Command) -> Result<()> {
+        let sent = self.commands.send(command);
+        sent.map_err(|_| self.unattended())
+    }
+
+    /// Says why nobody answers.
+    fn unattended(&self) -> Error {
+        if self.ended.load(Ordering::Acquire) {
+            return Error::new(ErrorKind::Closed, "the secrets were shut down");
+        }
+        let message = "the runtime that the secrets were booted on has ended";
+        Error::new(ErrorKind::Config, message)
+            .with_help("boot on the runtime that the service runs on")
+    }
+
+    fn task(&self) -> std::sync::MutexGuard<'_, Option<JoinHandle<()>>> {
+        self.task
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl Drop for Refresher {
+    fn drop(&mut self) {
+        if let Some(task) = self.task().take() {
+            task.abort();
+        }
+    }
+}
+
+/// Waits until nobody holds the other end, which carries nothing.
+async fn is_over(mut over: mpsc::Receiver<()>) {
+    while over.recv().await.is_some() {}
+}
+
+/// A write under way. However it ends, the supervisor learns of it.
+struct Write<'a> {
+    refresher: &'a Refresher,
+    name: &'a SecretName,
+}
+
+impl Write<'_> {
+    /// Returns when what was written is in force.
+    async fn succeeded(self, written: Secret) -> Result<()> {
+        let (done, over) = mpsc::channel(1);
+        let name = self.name.clone();
+        let refresher = self.refresher;
+        std::mem::forget(self);
+        refresher.command(Command::WriteEnded {
+            name,
+            written: Some((written, done)),
+        })?;
+        is_over(over).await;
+        Ok(())
+    }
+}
+
+impl Drop for Write<'_> {
+    /// It failed, or nobody waits for it any more: what is there now has to be read.
+    fn drop(&mut self) {
+        let _ = self.refresher.command(Command::WriteEnded {
+            name: self.name.clone(),
+            written: None,
+        });
+    }
+}
+
+/// What a handle keeps alive.
+struct Watching {
+    refresher: Arc<Refresher>,
+    names: Vec<SecretName>,
+}
+
+#[async_trait]
+impl Keeper for Watching {
+    async fn rejected(&self) {
+        self.refresher.rejected(self.names.clone()).await;
+    }
+
+    fn events(&self) -> Events {
+        self.refresher.teller.of(self.names.iter().cloned())
+    }
+}

@@ -1,0 +1,116 @@
+//! One held secret: its handle, who replaces its value, and how its refresh goes.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use crate::clock::Clock;
+use crate::connection::Document;
+use crate::declared::Declared;
+use crate::error::ErrorKind;
+use crate::live::{Live, LiveSecret, Publisher, Terms};
+use crate::name::SecretName;
+use crate::secret::{Secret, Source};
+
+/// A secret that is held, and kept fresh.
+pub(crate) struct Entry {
+    pub(crate) name: SecretName,
+    pub(super) document: Document,
+    /// Keeps nothing else alive.
+    pub(crate) live: LiveSecret,
+    pub(super) publisher: Publisher<Secret>,
+    /// What a type declares of a secret that the boot didn't know.
+    pub(super) own: Option<Arc<Declared>>,
+    /// Whether it was asked for since the last refresh.
+    used: AtomicBool,
+    status: Mutex<Status>,
+}
+
+/// How the refresh of one secret goes.
+#[derive(Debug, Clone)]
+pub(crate) struct Status {
+    /// When the backend last confirmed the value.
+    pub(crate) confirmed_at: SystemTime,
+    /// When it is read next, by the clock of the refresh.
+    pub(crate) due: Option<Duration>,
+    /// Why the last reading brought nothing, since the value was confirmed.
+    pub(crate) failing: Option<(ErrorKind, String)>,
+    /// Why a new value was not taken up.
+    pub(crate) refused: Option<String>,
+    /// Why a type that it is part of could not be built from it.
+    pub(crate) unbuilt: Option<String>,
+    /// Whether it was told that the value is no longer handed out.
+    pub(super) expired: bool,
+}
+
+impl Entry {
+    pub(super) fn new(
+        name: SecretName,
+        document: Document,
+        secret: Secret,
+        own: Option<Arc<Declared>>,
+        terms: Terms,
+        clock: &Clock,
+    ) -> Self {
+        let confirmed_at = secret.metadata().fetched_at();
+        let (publisher, live) = Live::with_terms(secret, terms, clock.clone());
+        Self {
+            name,
+            document,
+            live,
+            publisher,
+            own,
+            used: AtomicBool::new(true),
+            status: Mutex::new(Status {
+                confirmed_at,
+                due: None,
+                failing: None,
+                refused: None,
+                unbuilt: None,
+                expired: false,
+            }),
+        }
+    }
+
+    /// Returns the value, and notes that somebody uses it.
+    pub(crate) fn get(&self) -> crate::Result<Secret> {
+        // Looked at first: a write would take the cache line from every other reader.
+        if !self.used.load(Ordering::Relaxed) {
+            self.used.store(true, Ordering::Relaxed);
+        }
+        self.live.with(Secret::clone)
+    }
+
+    /// Hands the same value out on new terms, with what is newly known of it.
+    pub(super) fn confirm(&self, renewed: Option<Secret>, terms: Terms) {
+        let Some(held) = self.live.held() else {
+            return;
+        };
+        let former = held.metadata();
+        let renewed = renewed.filter(|secret| {
+            let known = secret.metadata();
+            known.version() != former.version()
+                || known.expires() != former.expires()
+                || known.created() != former.created()
+                || known.source() != former.source()
+        });
+        let was_stale = former.source() == Source::Stale;
+        let renewed = renewed.or_else(|| {
+            let metadata = former.clone().with_source(Source::Live);
+            was_stale.then(|| Secret::clone(&held).with_metadata(metadata))
+        });
+        match renewed {
+            Some(secret) => self.publisher.renew(secret, terms),
+            None => self.publisher.extend(terms),
+        }
+    }
+
+    /// Reports whether nobody asked for it since this was asked last, and nobody holds a handle.
+    pub(super) fn is_idle(&self) -> bool {
+        !self.used.swap(false, Ordering::Relaxed) && !self.publisher.is_held_beside(1)
+    }
+
+    pub(crate) fn status(&self) -> MutexGuard<'_, Status> {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
