@@ -28,6 +28,7 @@ const BEHIND_FEATURES: &[(&[&str], &[&str])] = &[
         ],
     ),
     (&["aws-sso"], &["aws-sdk-sso", "aws-sdk-ssooidc"]),
+    (&["metrics"], &["metrics"]),
     (&["aws", "aws-sso", "vault"], &["hyper", "rustls", "ring"]),
 ];
 

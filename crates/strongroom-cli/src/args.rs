@@ -10,7 +10,7 @@ use clap::{ValueEnum, ValueHint};
 
 use crate::commands::{
     completions, doctor, generate, get, git_merge, git_textconv, init, inspect, key, list, rm, run,
-    set, validate,
+    set, validate, watch,
 };
 use crate::exit::{FINE, Failure, USAGE, output};
 use crate::usage;
@@ -112,6 +112,7 @@ pub(crate) enum Command {
     List(list::Args),
     Generate(generate::Args),
     Run(run::Args),
+    Watch(watch::Args),
     Key(key::Args),
     GitMerge(git_merge::Args),
     GitTextconv(git_textconv::Args),

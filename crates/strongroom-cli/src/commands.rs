@@ -18,6 +18,7 @@ pub(crate) mod rm;
 pub(crate) mod run;
 pub(crate) mod set;
 pub(crate) mod validate;
+pub(crate) mod watch;
 
 /// Runs a command.
 pub(crate) fn run(command: Command, context: &Context<'_>) -> Outcome {
@@ -33,6 +34,7 @@ pub(crate) fn run(command: Command, context: &Context<'_>) -> Outcome {
         Command::Generate(args) => generate::run(&args, context),
         Command::Key(args) => key::run(args, context),
         Command::Run(args) => run::run(&args, context),
+        Command::Watch(args) => watch::run(&args, context),
         Command::GitMerge(args) => git_merge::run(&args, context),
         Command::GitTextconv(args) => git_textconv::run(&args, context),
         Command::Completions(args) => completions::run(&args, context),

@@ -27,10 +27,11 @@ use tokio::sync::Notify;
 use crate::error::{Error, ErrorKind, Result};
 use crate::factory::{Detection, SecretsBuilder};
 use crate::health::Health;
-use crate::live::LiveSecret;
+use crate::live::{Live, LiveSecret};
 use crate::load::FromSecrets;
 use crate::name::SecretName;
-use crate::secret::Secret;
+use crate::provider::Expect;
+use crate::secret::{Secret, Version};
 
 /// The name of the thread, as debuggers and process listings show it.
 const THREAD_NAME: &str = "strongroom";
@@ -46,13 +47,15 @@ const THREAD_NAME: &str = "strongroom";
 pub fn detect(builder: SecretsBuilder) -> Result<Secrets> {
     let thread = Arc::new(Thread::start()?);
     let secrets = thread.run(builder.detect())?;
+    // A handle keeps the refresh alive, and that needs the thread.
+    secrets.keep_beside(thread.clone());
     Ok(Secrets { secrets, thread })
 }
 
 /// What a synchronous program holds: [`crate::Secrets`], whose calls wait for their answer.
 ///
-/// Cheap to clone; clones and scoped views share the thread, which ends when the last of them is
-/// dropped, or at [`shutdown`](Self::shutdown). Each call takes a trip to that thread: for a value
+/// Cheap to clone; clones, scoped views and handles share the thread, which ends when the last of them
+/// is dropped, or at [`shutdown`](Self::shutdown). Each call takes a trip to that thread: for a value
 /// that is used often hold the handle that [`watch`](Self::watch) returns, which is read in place.
 #[derive(Clone)]
 pub struct Secrets {
@@ -109,6 +112,50 @@ impl Secrets {
     pub fn load<T: FromSecrets + Send + 'static>(&self) -> Result<T> {
         let secrets = self.secrets.clone();
         self.thread.run(async move { secrets.load().await })
+    }
+
+    /// Returns a live handle of a type, replaced as a whole when one of its secrets rotates.
+    ///
+    /// # Errors
+    /// As [`crate::Secrets::watch_as`].
+    pub fn watch_as<T: FromSecrets + Send + Sync + 'static>(&self) -> Result<Live<T>> {
+        let secrets = self.secrets.clone();
+        self.thread.run(async move { secrets.watch_as().await })
+    }
+
+    /// Says that a server refused a value, and returns the one to try next.
+    ///
+    /// # Errors
+    /// As [`crate::Secrets::report_rejected`].
+    pub fn report_rejected(&self, used: &Secret) -> Result<Secret> {
+        let (secrets, used) = (self.secrets.clone(), used.clone());
+        self.thread
+            .run(async move { secrets.report_rejected(&used).await })
+    }
+
+    /// Reads everything held again, and returns when what came of it is in force.
+    ///
+    /// # Errors
+    /// As [`crate::Secrets::refresh`].
+    pub fn refresh(&self) -> Result<()> {
+        let secrets = self.secrets.clone();
+        self.thread.run(async move { secrets.refresh().await })
+    }
+
+    /// Writes a secret, and puts it in force.
+    ///
+    /// # Errors
+    /// As [`crate::Secrets::put`].
+    pub fn put(
+        &self,
+        name: impl AsRef<str>,
+        value: &Secret,
+        expect: Expect,
+    ) -> Result<Option<Version>> {
+        let (secrets, name) = self.asking(name);
+        let value = value.clone();
+        self.thread
+            .run(async move { secrets.put(name, &value, expect).await })
     }
 
     /// Returns a view that can reach nothing outside `prefix`.
@@ -295,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn the_thread_lives_as_long_as_the_last_view() {
+    fn the_thread_lives_as_long_as_the_last_view_or_handle() {
         let secrets = detect(builder(&memory())).unwrap();
         let stop = Arc::clone(&secrets.thread.stop);
         let view = secrets.scoped("api/").unwrap();
@@ -303,8 +350,28 @@ mod tests {
         drop(secrets);
         assert!(view.get(NAME).unwrap().verify(TOKEN));
         drop(view);
+        let refreshed = thread::spawn(move || {
+            assert!(live.verify(TOKEN));
+            drop(live);
+        });
+        refreshed.join().unwrap();
         assert_ends(&stop, 1);
-        assert!(live.verify(TOKEN), "a handle outlives the thread");
+    }
+
+    #[test]
+    fn a_handle_alone_follows_its_secret() {
+        let memory = memory();
+        let live = {
+            let secrets = detect(builder(&memory)).unwrap();
+            secrets.watch(NAME).unwrap()
+        };
+        let next = "Hn7c-Qy2wK5r_D8uM1xV4tG9bF6jL3zS";
+        memory.set(NAME.as_str(), Secret::from_text(next));
+        let begun = Instant::now();
+        while !live.with(|value| value.verify(next)).unwrap() {
+            assert!(begun.elapsed() < Duration::from_secs(10), "not refreshed");
+            thread::sleep(Duration::from_millis(10));
+        }
     }
 
     #[test]

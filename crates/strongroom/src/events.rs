@@ -10,6 +10,7 @@ use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::error::ErrorKind;
+use crate::metrics;
 use crate::name::SecretName;
 use crate::secret::Version;
 
@@ -73,6 +74,21 @@ fn as_word<S: serde::Serializer>(kind: &ErrorKind, serializer: S) -> Result<S::O
 
 fn as_rfc3339<S: serde::Serializer>(at: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&humantime::format_rfc3339_seconds(*at))
+}
+
+impl EventKind {
+    /// Returns the word for it: `rotated`, `refused` and so on.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Rotated { .. } => "rotated",
+            Self::Refused { .. } => "refused",
+            Self::Failing { .. } => "failing",
+            Self::Recovered => "recovered",
+            Self::Expired => "expired",
+            Self::Withdrawn { .. } => "withdrawn",
+            Self::Rejected => "rejected",
+        }
+    }
 }
 
 impl fmt::Display for Event {
@@ -203,6 +219,7 @@ impl Teller {
             }
             _ => tracing::warn!(secret = %name, "{kind}"),
         }
+        metrics::event(name, &kind);
         let event = Event {
             name: name.clone(),
             at: SystemTime::now(),

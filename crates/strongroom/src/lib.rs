@@ -95,6 +95,7 @@ mod layers;
 mod live;
 mod load;
 mod manifest;
+mod metrics;
 mod name;
 mod provider_url;
 mod rails;

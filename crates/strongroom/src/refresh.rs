@@ -5,9 +5,10 @@
 //! ([`table`]), has it done ([`flight`]) and puts what comes back in force. It lives as long as a
 //! [`Refresher`] does, which every `Secrets` and every handle holds.
 
+use std::any::Any;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -60,6 +61,8 @@ pub(crate) struct Refresher {
     /// Held while this program writes: so its writes have an order.
     writing: Mutex<()>,
     ended: AtomicBool,
+    /// What this needs to go on: the thread of a program without a runtime of its own.
+    beside: OnceLock<Arc<dyn Any + Send + Sync>>,
 }
 
 impl Refresher {
@@ -101,7 +104,13 @@ impl Refresher {
             task: std::sync::Mutex::new(Some(task)),
             writing: Mutex::new(()),
             ended: AtomicBool::new(false),
+            beside: OnceLock::new(),
         })
+    }
+
+    pub(crate) fn keep_beside(&self, kept: Arc<dyn Any + Send + Sync>) {
+        // It is called once, right after the start.
+        let _ = self.beside.set(kept);
     }
 
     pub(crate) fn store(&self) -> &Store {

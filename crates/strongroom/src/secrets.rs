@@ -1,5 +1,6 @@
 //! What applications hold: every declared secret, proven at boot.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -317,6 +318,11 @@ impl Secrets {
             Err(Error::new(ErrorKind::Transient, message)
                 .with_help("what it was lent ends by itself; here everything is shut down"))
         })
+    }
+
+    /// Keeps something for as long as a `Secrets` or a handle exists.
+    pub(crate) fn keep_beside(&self, kept: Arc<dyn Any + Send + Sync>) {
+        self.refresher().keep_beside(kept);
     }
 
     fn refresher(&self) -> &Arc<Refresher> {

@@ -346,3 +346,6 @@ impl<W> Slot<W> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

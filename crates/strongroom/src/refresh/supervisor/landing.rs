@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use super::{MOST_UNDECLARED, Supervisor, Waiter};
 use crate::error::{Error, ErrorKind};
 use crate::events::EventKind;
+use crate::metrics;
 use crate::name::SecretName;
 use crate::policy;
 use crate::refresh::derived::Update;
@@ -50,7 +51,10 @@ impl Supervisor {
         }
         self.keep_documents_whole(&mut arrivals);
         self.refuse_duplicates(&mut arrivals);
+        let provider = landed.provider.clone();
         let times = self.times(landed.provider, landed.began, now, &arrivals);
+        let took = now.saturating_sub(landed.began);
+        metrics::reading(provider.as_deref(), times.provider_pause.is_some(), took);
 
         let store = Arc::clone(&self.store);
         let Some(applying) = store.applying() else {
@@ -85,11 +89,28 @@ impl Supervisor {
         store.insert(added);
         drop(applying);
         self.update_derived(&read, &changed);
+        self.count_states();
         for (outcome, waiters) in answers {
             for waiter in waiters {
                 waiter.answer(outcome.as_ref());
             }
         }
+    }
+
+    fn count_states(&self) {
+        if !metrics::are_counted() {
+            return;
+        }
+        let mut states = metrics::States::default();
+        for entry in self.store.entries().values() {
+            let state = match entry.live.with(|_| ()) {
+                Err(_) => &mut states.unusable,
+                Ok(()) if entry.live.is_stale() => &mut states.stale,
+                Ok(()) => &mut states.fresh,
+            };
+            *state = state.saturating_add(1);
+        }
+        metrics::states(states);
     }
 
     /// Builds what depends on these anew.

@@ -1,0 +1,144 @@
+//! A service whose token rotates while it serves.
+//!
+//! ```text
+//! cargo run --example rotation               # plays operator and client too, and ends
+//! cargo run --example rotation -- --serve    # takes its token from wherever the environment says
+//! kill -HUP PID                              # asks it to read its secrets now
+//! ```
+//!
+//! Clients send `Authorization: Bearer …` to `/`. The token in force is let through, and so is the one
+//! before it while `cache.overlap` lasts, so that no client has to change in the same moment as the
+//! service. `/health` says one word to anybody. What happens to the token is printed, never the token.
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{BoxError, Json, Router};
+use strongroom::{
+    Declared, Env, Events, HealthStatus, Kind, LiveSecret, Memory, Secret, SecretName, Secrets,
+    SecretsBuilder, SecretsFactory, generate,
+};
+use tower::ServiceExt as _;
+
+#[path = "../bearer/auth.rs"]
+mod auth;
+
+const TOKEN: SecretName = SecretName::from_static("api/token");
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() -> Result<(), BoxError> {
+    if std::env::args().any(|arg| arg == "--serve") {
+        serve().await
+    } else {
+        play().await
+    }
+}
+
+/// Boots on what the environment says, and serves until it is told to stop.
+async fn serve() -> Result<(), BoxError> {
+    let builder = SecretsFactory::builder().declare([Declared::new(TOKEN, Kind::Token)]);
+    let (secrets, app) = boot(builder).await?;
+    let telling = tokio::spawn(tell(secrets.events()));
+    let asking = tokio::spawn(refresh_when_asked(secrets.clone()));
+    strongroom_examples::serve(0, app).await?;
+    asking.abort();
+    secrets.shutdown().await?;
+    telling.await?;
+    Ok(())
+}
+
+async fn boot(builder: SecretsBuilder) -> strongroom::Result<(Secrets, Router)> {
+    let secrets = builder.detect().await?;
+    let token = secrets.watch(TOKEN).await?;
+    let app = Router::new()
+        .route("/", get(welcome).with_state(token))
+        .route("/health", get(health).with_state(secrets.clone()));
+    Ok((secrets, app))
+}
+
+async fn welcome(State(token): State<LiveSecret>, headers: HeaderMap) -> Response {
+    if auth::is_authorized(&token, &headers) {
+        return "welcome".into_response();
+    }
+    let challenge = [(header::WWW_AUTHENTICATE, "Bearer")];
+    (StatusCode::UNAUTHORIZED, challenge, "unauthorized").into_response()
+}
+
+async fn health(State(secrets): State<Secrets>) -> Response {
+    let status = secrets.health().status;
+    let code = match status {
+        HealthStatus::Failed => StatusCode::SERVICE_UNAVAILABLE,
+        HealthStatus::Ready | HealthStatus::Degraded => StatusCode::OK,
+    };
+    (code, Json(status)).into_response()
+}
+
+/// Prints what happens to the secrets, until they are shut down.
+async fn tell(mut events: Events) {
+    while let Some(event) = events.next().await {
+        println!("{event}");
+    }
+}
+
+/// Reads every secret again at each SIGHUP.
+#[cfg(unix)]
+async fn refresh_when_asked(secrets: Secrets) {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let Ok(mut asked) = signal(SignalKind::hangup()) else {
+        return;
+    };
+    while asked.recv().await.is_some() {
+        match secrets.refresh().await {
+            Ok(()) => println!("refreshed: {}", secrets.health().status.as_str()),
+            Err(error) => println!("not refreshed: {error}"),
+        }
+    }
+}
+
+#[cfg(not(unix))]
+async fn refresh_when_asked(_: Secrets) {}
+
+/// Plays all sides against a memory that stands in for a backend.
+async fn play() -> Result<(), BoxError> {
+    let declared = Declared::new(TOKEN, Kind::Token);
+    let memory = Memory::new();
+    memory.set(TOKEN.as_str(), generate(&declared)?);
+    let builder = SecretsFactory::builder()
+        .env(Env::process())
+        .provider(memory.clone())
+        .declare([declared.clone()]);
+    let (secrets, app) = boot(builder).await?;
+    let first = secrets.get(TOKEN).await?;
+    let mut events = secrets.events();
+
+    println!("the operator stores a weak token: it is refused, and the service goes on");
+    memory.set(TOKEN.as_str(), Secret::from_text("letmein"));
+    println!("  {}", next(&mut events).await?);
+    call(&app, "the token", &first).await?;
+
+    println!("the operator stores a new token");
+    let second = generate(&declared)?;
+    memory.set(TOKEN.as_str(), second.clone());
+    println!("  {}", next(&mut events).await?);
+    call(&app, "the new token", &second).await?;
+    call(&app, "the former token, which overlaps", &first).await?;
+
+    secrets.shutdown().await?;
+    call(&app, "the new token, after the shutdown", &second).await
+}
+
+async fn next(events: &mut Events) -> Result<String, BoxError> {
+    let event = events.next().await.ok_or("the secrets were shut down")?;
+    Ok(event.to_string())
+}
+
+async fn call(app: &Router, what: &str, token: &Secret) -> Result<(), BoxError> {
+    let authorization = format!("Bearer {}", token.expose_str()?);
+    let request = Request::get("/").header(header::AUTHORIZATION, authorization);
+    let response = app.clone().oneshot(request.body(Body::empty())?).await?;
+    println!("  {} for {what}", response.status());
+    Ok(())
+}
