@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
@@ -54,6 +55,8 @@ struct Shared {
     closed: AtomicBool,
     /// For tests: no notices, as on a system that has none.
     polled: bool,
+    /// How often is looked where notices come.
+    look: Duration,
 }
 
 #[derive(Default)]
@@ -75,10 +78,10 @@ struct Waker {
 impl Watch {
     /// Watches nothing yet. `address` is what warnings call the provider.
     pub(in crate::backends) fn new(address: impl Into<String>) -> Self {
-        Self::with(address.into(), false)
+        Self::with(address.into(), false, thread::LOOK)
     }
 
-    fn with(address: String, polled: bool) -> Self {
+    fn with(address: String, polled: bool, look: Duration) -> Self {
         Self(Arc::new(Shared {
             address,
             state: Mutex::default(),
@@ -86,6 +89,7 @@ impl Watch {
             changes: Notify::new(),
             closed: AtomicBool::new(false),
             polled,
+            look,
         }))
     }
 

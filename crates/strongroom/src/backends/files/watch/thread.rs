@@ -13,7 +13,7 @@ use super::snapshot::Snapshot;
 use super::{Shared, Subject};
 
 /// How often is looked where notices come: some changes have none.
-const LOOK: Duration = Duration::from_secs(10);
+pub(super) const LOOK: Duration = Duration::from_secs(10);
 /// How often is looked where none come. With the time that a change has to rest it is seen within a
 /// second.
 const POLL: Duration = Duration::from_millis(400);
@@ -51,7 +51,7 @@ pub(super) fn run(shared: &Shared) {
             shared.changes.notify_one();
         }
         let looking = now.saturating_duration_since(begun);
-        let pause = source.interval().max(looking.saturating_mul(LEISURE));
+        let pause = source.interval(shared).max(looking.saturating_mul(LEISURE));
         let until = now.checked_add(pause).unwrap_or(now);
         let until = outcome.again.map_or(until, |again| again.min(until));
         source.wait(shared, until, &mut settling);
@@ -87,13 +87,13 @@ fn warn_restless(shared: &Shared, subjects: &[Subject], path: &Path) {
 }
 
 /// What ends the waiting between two looks.
-enum Source {
+pub(super) enum Source {
     Notices(Notices),
     Polling,
 }
 
 impl Source {
-    fn open(shared: &Shared) -> Self {
+    pub(super) fn open(shared: &Shared) -> Self {
         if shared.polled {
             return Self::Polling;
         }
@@ -111,7 +111,7 @@ impl Source {
     }
 
     /// Takes a snapshot, in places that are all watched: what changes after it gives notice.
-    fn look(&mut self, shared: &Shared, subjects: &[Subject]) -> Snapshot {
+    pub(super) fn look(&mut self, shared: &Shared, subjects: &[Subject]) -> Snapshot {
         let mut snapshot = Snapshot::take(subjects);
         for _ in 0..ROUNDS {
             let Self::Notices(notices) = self else {
@@ -127,9 +127,9 @@ impl Source {
         snapshot
     }
 
-    fn interval(&self) -> Duration {
+    fn interval(&self, shared: &Shared) -> Duration {
         match self {
-            Self::Notices(notices) if !notices.is_partial() => LOOK,
+            Self::Notices(notices) if !notices.is_partial() => shared.look,
             _ => POLL,
         }
     }
@@ -154,7 +154,7 @@ impl Source {
     }
 
     /// Polls from now on.
-    fn give_up(&mut self, shared: &Shared, reason: &dyn Display) {
+    pub(super) fn give_up(&mut self, shared: &Shared, reason: &dyn Display) {
         *self = Self::Polling;
         shared.waker().pipe = None;
         if cfg!(target_os = "linux") {
