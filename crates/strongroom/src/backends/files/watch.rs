@@ -21,7 +21,15 @@ use crate::error::{Error, ErrorKind, Result};
 mod elsewhere;
 #[cfg(target_os = "linux")]
 mod linux;
+#[cfg_attr(
+    not(target_os = "linux"),
+    allow(dead_code, reason = "a part of it is for notices only")
+)]
 mod places;
+#[cfg_attr(
+    not(target_os = "linux"),
+    allow(dead_code, reason = "a part of it is for notices only")
+)]
 mod settling;
 mod snapshot;
 mod thread;

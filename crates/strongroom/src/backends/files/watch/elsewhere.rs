@@ -20,6 +20,10 @@ impl Notices {
         match self.0 {}
     }
 
+    pub(super) fn pause(&mut self, _: Duration) {
+        match self.0 {}
+    }
+
     pub(super) fn watch(&mut self, _: &Places) -> Result<bool, Infallible> {
         match self.0 {}
     }

@@ -18,7 +18,7 @@ use super::settling::Settling;
 
 /// How many places are watched. More directories than that are polled.
 const MAX_WATCHES: usize = 512;
-/// How long after a notice the next one is not listened to, so that a busy directory costs little.
+/// How long after a notice at least the next one is not listened to: a busy directory costs little.
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// What happens to directories on the way to a file, and to entries that are replaced.
@@ -44,7 +44,7 @@ pub(super) struct Notices {
     woken: PipeReader,
     watches: BTreeMap<i32, Watched>,
     partly: bool,
-    pause: bool,
+    pause: Duration,
 }
 
 #[derive(Debug)]
@@ -79,7 +79,7 @@ impl Notices {
             woken,
             watches: BTreeMap::new(),
             partly: false,
-            pause: false,
+            pause: Duration::ZERO,
         };
         Ok((notices, waker))
     }
@@ -87,6 +87,11 @@ impl Notices {
     /// Reports whether changes can happen of which nobody gives notice.
     pub(super) fn is_partial(&self) -> bool {
         self.partly
+    }
+
+    /// Listens to nothing for a while.
+    pub(super) fn pause(&mut self, pause: Duration) {
+        self.pause = self.pause.max(pause);
     }
 
     /// Watches these places and no others. Reports whether one of them is new.
@@ -152,9 +157,10 @@ impl Notices {
         settling: &mut Settling,
     ) -> Result<bool, Failure> {
         let waiting = |errno: Errno| Failure("can't wait for inotify", errno.into());
-        if std::mem::take(&mut self.pause) {
+        let pause = std::mem::take(&mut self.pause).min(timeout);
+        if !pause.is_zero() {
             let mut fds = [PollFd::new(&self.woken, PollFlags::IN)];
-            wait_for(&mut fds, PAUSE.min(timeout)).map_err(waiting)?;
+            wait_for(&mut fds, pause).map_err(waiting)?;
         }
         let mut fds = [
             PollFd::new(&self.inotify, PollFlags::IN),
@@ -166,7 +172,9 @@ impl Notices {
             let read = self.woken.read(&mut [0; 64]);
             read.map_err(|error| Failure("can't read the pipe", error))?;
         }
-        self.pause = noticed;
+        if noticed {
+            self.pause = PAUSE;
+        }
         Ok((noticed && self.read(settling).map_err(waiting)?) | called)
     }
 

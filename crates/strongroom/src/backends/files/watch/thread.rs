@@ -19,6 +19,8 @@ pub(super) const LOOK: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(400);
 /// How many times longer than the looking itself is waited before the next look.
 const LEISURE: u32 = 20;
+/// The same where notices would have it look at once.
+const BREATH: u32 = 4;
 /// How often the places are looked up again because they moved meanwhile.
 const ROUNDS: usize = 8;
 
@@ -51,9 +53,13 @@ pub(super) fn run(shared: &Shared) {
             shared.changes.notify_one();
         }
         let looking = now.saturating_duration_since(begun);
-        let pause = source.interval(shared).max(looking.saturating_mul(LEISURE));
-        let until = now.checked_add(pause).unwrap_or(now);
+        let interval = source.interval(shared);
+        let interval = interval.max(looking.saturating_mul(LEISURE));
+        let until = now.checked_add(interval).unwrap_or(now);
         let until = outcome.again.map_or(until, |again| again.min(until));
+        if let Source::Notices(notices) = &mut source {
+            notices.pause(looking.saturating_mul(BREATH));
+        }
         source.wait(shared, until, &mut settling);
     }
     // The other end of the pipe is gone with the source.

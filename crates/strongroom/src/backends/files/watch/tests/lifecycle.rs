@@ -137,3 +137,21 @@ async fn where_notices_fail_it_polls() {
     let snapshot = source.look(&watch.0, &[document(dir.path())]);
     assert_eq!(snapshot.files.len(), 1);
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn closing_ends_a_wait_for_notices() {
+    use crate::backends::files::watch::linux::Notices;
+    let watch = Watch::new("file:test");
+    let (mut notices, waker) = Notices::open().unwrap();
+    watch.0.waker().pipe = Some(waker);
+    let (done, is_done) = std::sync::mpsc::channel();
+    let waiting = std::thread::spawn(move || {
+        // Nothing is watched that could end it.
+        let a_day = Duration::from_secs(24 * 60 * 60);
+        done.send(notices.wait(a_day, &mut Default::default()).unwrap())
+    });
+    watch.close();
+    assert!(is_done.recv_timeout(PATIENCE).expect("it waits on"));
+    waiting.join().unwrap().unwrap();
+}
