@@ -23,6 +23,7 @@ use zeroize::Zeroizing;
 use super::files::batch::fail_all;
 use super::files::blocking::blocking;
 use super::files::guard::Guard;
+use super::files::watch::{Subject, Watch};
 use super::files::{read, value};
 use super::{Backend, Connect};
 use crate::env::Env;
@@ -55,6 +56,7 @@ fn open(connect: Connect) -> Result<Arc<dyn SecretProvider>> {
     }
     let prefix = connect.url.query("prefix").unwrap_or_default();
     Ok(Arc::new(Environment {
+        watch: Arc::new(Watch::new(connect.url.to_string())),
         address: connect.url.to_string(),
         mapping: Mapping::new(prefix, &connect.declared)?,
         env: connect.env,
@@ -71,6 +73,8 @@ struct Environment {
     env: Arc<Env>,
     rails: GuardRails,
     block_in_place: bool,
+    /// The files that were asked for.
+    watch: Arc<Watch>,
     closed: AtomicBool,
 }
 
@@ -90,7 +94,7 @@ struct InFile {
 impl Environment {
     fn check_open(&self) -> Result<()> {
         match self.closed.load(Ordering::Acquire) {
-            true => Err(Error::new(ErrorKind::Closed, "the environment was closed")),
+            true => Err(closed()),
             false => Ok(()),
         }
     }
@@ -118,7 +122,7 @@ impl Environment {
             .with_help("keep one of them: the value, or the file that holds it")),
             (Some(value), None) => Ok(Place::Here(from_variable(&variable, value, target)?)),
             (None, Some(path)) => Ok(Place::File(InFile {
-                path: self.env.working_dir().join(path),
+                path: absolute(self.env.working_dir().join(path)),
                 variable: file_variable,
                 name: target.name.clone(),
                 known,
@@ -148,6 +152,15 @@ impl Environment {
         };
         error.with_name(&target.name)
     }
+}
+
+/// The path from the root, for a working directory that is no more than `.`.
+fn absolute(path: PathBuf) -> PathBuf {
+    std::path::absolute(&path).unwrap_or(path)
+}
+
+fn closed() -> Error {
+    Error::new(ErrorKind::Closed, "the environment was closed")
 }
 
 fn from_variable(variable: &str, value: &[u8], target: &Target) -> Result<Secret> {
@@ -209,9 +222,13 @@ impl SecretProvider for Environment {
             .iter()
             .any(|place| matches!(place, Ok(Place::File(_))));
         let (env, rails) = (Arc::clone(&self.env), self.rails.clone());
+        let watch = Arc::clone(&self.watch);
         let answer = move |place: Result<Place>| match place? {
             Place::Here(secret) => Ok(Reply::Value(secret)),
-            Place::File(file) => file.read(&env, &rails),
+            Place::File(file) => {
+                watch.add(Subject::Anywhere(file.path.clone()));
+                file.read(&env, &rails)
+            }
         };
         let answers = move || places.into_iter().map(answer).collect();
         if !has_files {
@@ -250,7 +267,17 @@ impl SecretProvider for Environment {
 
     async fn close(&self) -> Result<()> {
         self.closed.store(true, Ordering::Release);
+        self.watch.close();
         Ok(())
+    }
+
+    /// Returns after a change of one of the files that were asked for. Each change is told to one of
+    /// several callers. Variables never change.
+    async fn changed(&self) -> Result<()> {
+        match self.watch.changed().await? {
+            true => Ok(()),
+            false => Err(closed()),
+        }
     }
 }
 

@@ -15,7 +15,9 @@ pub(super) mod fault;
 pub(super) mod guard;
 pub(super) mod json;
 pub(super) mod read;
+pub(super) mod stamp;
 pub(super) mod value;
+pub(super) mod watch;
 pub(super) mod write;
 
 /// Kubernetes' link to the directory that holds the current generation of a volume.

@@ -11,6 +11,7 @@ use super::files::batch::fail_all;
 use super::files::blocking::blocking;
 use super::files::failure::failure;
 use super::files::guard::Guard;
+use super::files::watch::{Subject, Watch};
 use super::{Backend, Connect};
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::SecretName;
@@ -52,13 +53,17 @@ enum Store {
 
 fn open(connect: &Connect) -> Result<PlainFile> {
     let path = path(connect)?;
+    let address = connect.url.to_string();
+    let watch = Watch::new(&address);
     let store = match format(&connect.url, &path)? {
         None => {
+            watch.add(Subject::Directory(path.clone()));
             let guard = Guard::new(&connect.env, &connect.rails, &path);
             let claims = Claims::new(&connect.declared, spelling::in_directory);
             Store::Directory(Directory::open(path, guard, claims)?)
         }
         Some(format) => {
+            watch.add(Subject::Document(path.clone()));
             let root = path.parent().unwrap_or(&path);
             let guard = Guard::new(&connect.env, &connect.rails, root);
             let claims = Claims::new(&connect.declared, spelling::in_document);
@@ -66,8 +71,9 @@ fn open(connect: &Connect) -> Result<PlainFile> {
         }
     };
     Ok(PlainFile {
-        address: connect.url.to_string(),
+        address,
         store: Arc::new(store),
+        watch,
         block_in_place: connect.block_in_place,
         closed: AtomicBool::new(false),
     })
@@ -126,6 +132,7 @@ fn format(url: &ProviderUrl, path: &Path) -> Result<Option<Format>> {
 struct PlainFile {
     address: String,
     store: Arc<Store>,
+    watch: Watch,
     block_in_place: bool,
     closed: AtomicBool,
 }
@@ -234,7 +241,17 @@ impl SecretProvider for PlainFile {
 
     async fn close(&self) -> Result<()> {
         self.closed.store(true, Ordering::Release);
+        self.watch.close();
         Ok(())
+    }
+
+    /// Returns after a change of the files, our own writes included. Each change is told to one of
+    /// several callers.
+    async fn changed(&self) -> Result<()> {
+        match self.watch.changed().await? {
+            true => Ok(()),
+            false => Err(self.closed_error()),
+        }
     }
 }
 

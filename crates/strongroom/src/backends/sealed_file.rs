@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use super::files::blocking::blocking;
+use super::files::watch::{Subject, Watch};
 use super::{Backend, Connect};
 use crate::error::{Error, ErrorKind, Result};
 use crate::provider::SecretProvider;
@@ -45,8 +46,14 @@ pub use store::SealedFile;
 pub(super) const BACKEND: Backend = Backend::new("sealed", "sealed file", |connect| {
     Box::pin(async move {
         let (address, in_place) = (connect.url.to_string(), connect.block_in_place);
-        let file = blocking(in_place, move || SealedFile::connect(&connect)).await?;
-        let provider = provider::Provider::new(address, file, in_place);
+        let watch = Watch::new(&address);
+        let open = move || {
+            let file = SealedFile::connect(&connect)?;
+            watch.add(Subject::Document(file.path()));
+            Ok((file, watch))
+        };
+        let (file, watch) = blocking(in_place, open).await?;
+        let provider = provider::Provider::new(address, file, watch, in_place);
         Ok(Arc::new(provider) as Arc<dyn SecretProvider>)
     })
 })

@@ -23,3 +23,4 @@ mod secrets;
 mod servers;
 #[cfg(feature = "vault")]
 mod vault;
+mod watching;

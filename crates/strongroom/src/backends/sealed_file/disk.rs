@@ -12,6 +12,7 @@ use super::fields;
 use super::format::{Document, MAX_BYTES};
 use crate::backends::files::failure;
 use crate::backends::files::read::{self, Opened};
+use crate::backends::files::stamp::Stamp;
 use crate::backends::files::write::{self, Lock};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -73,7 +74,7 @@ impl Location {
         // The bytes of the file are not secret.
         let bytes = std::mem::take(&mut *opened.read(MAX_BYTES, &self.path().display())?);
         let document = Document::parse(bytes).map_err(|error| self.located(&error))?;
-        Ok((document, Stamp::settled(&opened.metadata, begun)))
+        Ok((document, settled(&opened.metadata, begun)))
     }
 
     /// Reports whether another file than the one of this stamp is there now.
@@ -144,38 +145,18 @@ impl Location {
     }
 }
 
-/// Which file it was, and when it was last changed: the same stamp, the same content.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Stamp {
-    file: (u64, u64),
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
 /// The coarsest clock of a file system ticks this slowly. Within a tick, changes look alike.
 const TICK: Duration = Duration::from_secs(2);
 
-impl Stamp {
-    pub(super) fn of(metadata: &Metadata) -> Self {
-        Self {
-            file: (metadata.dev(), metadata.ino()),
-            size: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        }
-    }
-
-    /// The stamp of a file that was last changed a tick before it was read, or longer ago.
-    fn settled(metadata: &Metadata, read: SystemTime) -> Option<Self> {
-        let changed = u64::try_from(metadata.ctime())
-            .ok()
-            .and_then(fields::time)?;
-        // A second more, for the fraction of one that `changed` leaves out.
-        let since = TICK.saturating_add(Duration::from_secs(1));
-        let settled = read.duration_since(changed).is_ok_and(|age| age >= since);
-        settled.then(|| Self::of(metadata))
-    }
+/// The stamp of a file that was last changed a tick before it was read, or longer ago.
+fn settled(metadata: &Metadata, read: SystemTime) -> Option<Stamp> {
+    let changed = u64::try_from(metadata.ctime())
+        .ok()
+        .and_then(fields::time)?;
+    // A second more, for the fraction of one that `changed` leaves out.
+    let since = TICK.saturating_add(Duration::from_secs(1));
+    let settled = read.duration_since(changed).is_ok_and(|age| age >= since);
+    settled.then(|| Stamp::of(metadata))
 }
 
 #[cfg(test)]
@@ -188,12 +169,12 @@ mod tests {
         let metadata = file.as_file().metadata().unwrap();
         let seconds = u64::try_from(metadata.ctime()).unwrap();
         let changed = fields::time(seconds).unwrap();
-        let stamp = |after| Stamp::settled(&metadata, changed + Duration::from_secs(after));
+        let stamp = |after| settled(&metadata, changed + Duration::from_secs(after));
         assert_eq!(stamp(3), Some(Stamp::of(&metadata)));
         for after in 0..3 {
             assert_eq!(stamp(after), None);
         }
         let before = changed - Duration::from_secs(60);
-        assert_eq!(Stamp::settled(&metadata, before), None, "another clock");
+        assert_eq!(settled(&metadata, before), None, "another clock");
     }
 }

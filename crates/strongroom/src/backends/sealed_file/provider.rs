@@ -15,6 +15,7 @@ use crate::backends::files::blocking::blocking;
 use crate::backends::files::expected::check_expected;
 use crate::backends::files::fault::Fault;
 use crate::backends::files::json;
+use crate::backends::files::watch::Watch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::SecretName;
 use crate::provider::{
@@ -27,15 +28,22 @@ use crate::secret::{Metadata, Secret, Version};
 pub(super) struct Provider {
     address: String,
     file: Arc<SealedFile>,
+    watch: Watch,
     block_in_place: bool,
     closed: AtomicBool,
 }
 
 impl Provider {
-    pub(super) fn new(address: String, file: SealedFile, block_in_place: bool) -> Self {
+    pub(super) fn new(
+        address: String,
+        file: SealedFile,
+        watch: Watch,
+        block_in_place: bool,
+    ) -> Self {
         Self {
             address,
             file: Arc::new(file),
+            watch,
             block_in_place,
             closed: AtomicBool::new(false),
         }
@@ -46,11 +54,14 @@ impl Provider {
         work: impl FnOnce(&SealedFile) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         if self.closed.load(Ordering::Acquire) {
-            let message = format!("{} was closed", self.address);
-            return Err(Error::new(ErrorKind::Closed, message));
+            return Err(self.closed_error());
         }
         let file = Arc::clone(&self.file);
         blocking(self.block_in_place, move || work(&file)).await
+    }
+
+    fn closed_error(&self) -> Error {
+        Error::new(ErrorKind::Closed, format!("{} was closed", self.address))
     }
 
     async fn run_on<T: Send + 'static>(
@@ -168,7 +179,17 @@ impl SecretProvider for Provider {
 
     async fn close(&self) -> Result<()> {
         self.closed.store(true, Ordering::Release);
+        self.watch.close();
         Ok(())
+    }
+
+    /// Returns after the file was replaced, by our own writes too. Each change is told to one of
+    /// several callers.
+    async fn changed(&self) -> Result<()> {
+        match self.watch.changed().await? {
+            true => Ok(()),
+            false => Err(self.closed_error()),
+        }
     }
 
     async fn versions(&self, target: &Target) -> Result<Vec<VersionInfo>> {

@@ -4,12 +4,13 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use super::disk::{Location, Stamp};
+use super::disk::Location;
 use super::fields::FileId;
 use super::key::SlotKey;
 use super::slot_info::{NewSlot, SlotInfo};
 use super::unlocked::Unlocked;
 use crate::backends::files::expected::check_expected;
+use crate::backends::files::stamp::Stamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::SecretName;
 use crate::provider::{Expect, Stage, VersionInfo};

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use cap_std::fs::Dir;
 
-use super::super::disk::{Location, Stamp};
+use super::super::disk::Location;
 use super::super::fields::FileId;
 use super::super::format::Document;
 use super::super::key::SlotKey;
@@ -17,6 +17,7 @@ use super::SealedFile;
 use crate::backends::Connect;
 use crate::backends::files::guard::{Guard, the_directory};
 use crate::backends::files::read::Opened;
+use crate::backends::files::stamp::Stamp;
 use crate::error::{Error, ErrorKind, Result};
 
 /// How often a file is read again because others keep replacing it.
