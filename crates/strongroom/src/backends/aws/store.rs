@@ -161,6 +161,14 @@ impl Store {
         request: &Request,
     ) -> Result<Reply> {
         let id = &place.id;
+        if document.value.is_empty() {
+            // AWS holds no empty value, so that this is no answer of its own.
+            let message = format!(
+                "{}: the answer for `{id}` has no value",
+                self.settings.shown
+            );
+            return Err(Error::new(ErrorKind::Malformed, message));
+        }
         let value = match &place.field {
             None => document.whole(),
             Some(field) => {
@@ -214,6 +222,15 @@ impl Store {
     fn nothing(&self, id: &str) -> Error {
         let message = format!("{}: there is no secret `{id}`", self.settings.shown);
         Error::new(ErrorKind::Absent, message)
+    }
+
+    /// A secret that was created, and got no value. To who reads it, AWS doesn't tell the difference.
+    fn without_value(&self, id: &str) -> Error {
+        let message = format!(
+            "{}: the secret `{id}` has no value yet",
+            self.settings.shown
+        );
+        Error::new(ErrorKind::Absent, message).with_help("write one")
     }
 
     fn no_such_version(&self, id: &str) -> Error {

@@ -185,7 +185,17 @@ async fn an_arn_is_an_id_as_it_is_and_without_its_end() {
         Reply::Unchanged => panic!("no version was known"),
     });
     assert_eq!(texts.collect::<Vec<_>>(), [r#"{"user": "u"}"#, "u", "o"]);
-    for bad in ["", "a b", "not:an:arn", "a\nb"] {
+    let elsewhere = arn.replace("eu-west-1", "us-east-1");
+    let no_secret = arn.replace(":secret:", ":key:");
+    for bad in [
+        "",
+        "a b",
+        "not:an:arn",
+        "a\nb",
+        "arn:",
+        &elsewhere,
+        &no_secret,
+    ] {
         let target = Target::new(name("mine")).with_id(bad, None);
         let error = get(&*provider, Request::new(target)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config, "{bad:?}: {error:?}");
@@ -239,5 +249,29 @@ async fn stages_are_the_labels_of_aws() {
     for never in ["00000000-0000-4000-8000-000000000009", "1", "../../x"] {
         let error = at(Stage::Exact(Version::new(never))).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Absent, "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn one_secret_by_its_name_and_by_its_arn_answers_both() {
+    let Some(account) = Account::new() else {
+        return;
+    };
+    let arn = account.create("a", "value").await;
+    let whole = Target::new(name("whole")).with_id(arn.clone(), None);
+    let (partial, _) = arn.rsplit_once('-').unwrap();
+    let partial = Target::new(name("partial")).with_id(partial, None);
+    let provider = account.open().await;
+    let requests = [
+        Request::from(name("a")),
+        Request::new(whole),
+        Request::new(partial),
+        Request::from(name("a")),
+    ];
+    for answer in provider.fetch(&requests).await {
+        let Ok(Reply::Value(secret)) = answer else {
+            panic!("{answer:?}")
+        };
+        assert_eq!(secret.expose_str().unwrap(), "value");
     }
 }

@@ -54,13 +54,15 @@ impl Store {
                 );
                 Answers::new()
             }
-            Err(failure) => {
+            Err(failure) if concerns_all(&failure) => {
                 let error = &failure.error;
                 return ids
                     .into_iter()
                     .map(|id| (id, Err(crate::backends::files::batch::repeat(error))))
                     .collect();
             }
+            // It may concern one of the secrets, or the call itself: each is asked for by itself.
+            Err(_) => Answers::new(),
         };
         let mut running = JoinSet::new();
         for id in ids.into_iter().filter(|id| !answers.contains_key(id)) {
@@ -127,6 +129,11 @@ impl Store {
         let failure = Failure::answered(&what, error.error_code(), 400, None);
         Some((id.clone(), self.unread(id, failure).await))
     }
+}
+
+/// Reports whether a failed call would fail for each of its secrets alone.
+fn concerns_all(failure: &Failure) -> bool {
+    failure.error.is_retryable() || failure.refuses_credentials()
 }
 
 /// AWS answers with the secret's name and whole ARN, whatever it was asked by: an ARN may have been
