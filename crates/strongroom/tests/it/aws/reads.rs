@@ -275,3 +275,68 @@ async fn one_secret_by_its_name_and_by_its_arn_answers_both() {
         assert_eq!(secret.expose_str().unwrap(), "value");
     }
 }
+
+/// A server that answers as AWS does, in a way that moto can't.
+async fn answering(body: serde_json::Value) -> wiremock::MockServer {
+    let server = wiremock::MockServer::start().await;
+    let answer = wiremock::ResponseTemplate::new(200);
+    wiremock::Mock::given(wiremock::matchers::any())
+        .respond_with(answer.set_body_raw(body.to_string(), "application/x-amz-json-1.1"))
+        .mount(&server)
+        .await;
+    server
+}
+
+#[tokio::test]
+async fn an_answer_without_a_value_is_no_value() {
+    let Some(account) = Account::new() else {
+        return;
+    };
+    for body in [
+        json!({ "Name": "a" }),
+        json!({ "Name": "a", "SecretString": "" }),
+        json!({ "Name": "a", "SecretBinary": "" }),
+    ] {
+        let server = answering(body.clone()).await;
+        let env = account.env().with_var("AWS_ENDPOINT_URL", server.uri());
+        let provider = super::open(&account.address(), env).await.unwrap();
+        let error = get(&*provider, name("a")).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Malformed, "{body}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn pages_that_lead_in_a_circle_are_not_read_for_ever() {
+    use wiremock::matchers::{any, body_string_contains};
+    let Some(account) = Account::new() else {
+        return;
+    };
+    let server = wiremock::MockServer::start().await;
+    for (at, next) in [(Some("one"), "two"), (Some("two"), "one"), (None, "one")] {
+        let answer = json!({
+            "SecretList": [], "Versions": [], "SecretValues": [], "Errors": [], "NextToken": next
+        });
+        let answer = wiremock::ResponseTemplate::new(200)
+            .set_body_raw(answer.to_string(), "application/x-amz-json-1.1");
+        let mock = match at {
+            Some(at) => wiremock::Mock::given(body_string_contains(format!("\"{at}\""))),
+            None => wiremock::Mock::given(any()),
+        };
+        let priority = if at.is_some() { 1 } else { 2 };
+        let mock = mock.respond_with(answer).with_priority(priority);
+        mock.mount(&server).await;
+    }
+    let env = account.env().with_var("AWS_ENDPOINT_URL", server.uri());
+    let provider = super::open(&account.address(), env).await.unwrap();
+    let error = provider.list("").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Malformed, "{error:?}");
+    let error = provider
+        .versions(&Target::new(name("a")))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Malformed, "{error:?}");
+    let requests = ["a", "b"].map(|at| Request::from(name(at)));
+    for answer in provider.fetch(&requests).await {
+        assert_eq!(answer.unwrap_err().kind(), ErrorKind::Malformed);
+    }
+}

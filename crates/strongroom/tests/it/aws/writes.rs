@@ -128,6 +128,8 @@ async fn a_plaintext_endpoint_elsewhere_is_refused_in_production() {
         "AWS_ENDPOINT_URL",
         "AWS_ENDPOINT_URL_SECRETS_MANAGER",
         "AWS_ENDPOINT_URL_STS",
+        "AWS_ENDPOINT_URL_SSO",
+        "AWS_ENDPOINT_URL_SSO_OIDC",
     ] {
         let error = open(variable, "http://secrets.internal:1234")
             .await

@@ -68,7 +68,7 @@ pub(super) async fn profile(
 fn login(inner: &Inner, set: &ProfileSet, name: &str) -> Option<EnvConfigFiles> {
     let profile = set.get_profile(name)?;
     let is_login = |key: &&str| profile.get(key).is_some();
-    if !LOGIN.iter().chain(SESSION).any(|key| is_login(key)) {
+    if !LOGIN.iter().chain(SESSION).any(is_login) {
         return None;
     }
     let mut file = format!("[profile {name}]\nservices = strongroom\n");

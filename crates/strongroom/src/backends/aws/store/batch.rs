@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use aws_sdk_secretsmanager::types::{ApiErrorType, SecretValueEntry};
 use tokio::task::JoinSet;
 
-use super::{Document, Store};
+use super::{Document, Pages, Store};
 use crate::backends::aws::failure::{ACCESS_DENIED, Failure};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::provider::Stage;
 
 /// The most secrets that AWS reads in one call.
@@ -86,12 +86,12 @@ impl Store {
             ids.len()
         );
         let mut answers = Answers::new();
-        let mut page: Option<String> = None;
+        let mut pages = Pages::default();
         loop {
             let send = |aws: &aws_sdk_secretsmanager::Client| {
                 aws.batch_get_secret_value()
                     .set_secret_id_list(Some(ids.to_vec()))
-                    .set_next_token(page.clone())
+                    .set_next_token(pages.next.clone())
                     .send()
             };
             let mut answer = self.client.call(&what, send).await?;
@@ -105,18 +105,9 @@ impl Store {
                     answers.insert(id, Err(error));
                 }
             }
-            let next = answer.next_token.filter(|next| !next.is_empty());
-            if next.is_none() {
+            if answers.len() >= ids.len() || !pages.turn(&what, answer.next_token)? {
                 return Ok(answers);
             }
-            if next == page || answers.len() >= ids.len() {
-                let message = format!("{what}: the pages come to no end");
-                return match answers.len() >= ids.len() {
-                    true => Ok(answers),
-                    false => Err(Error::new(ErrorKind::Malformed, message).into()),
-                };
-            }
-            page = next;
         }
     }
 
