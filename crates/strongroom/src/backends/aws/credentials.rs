@@ -173,7 +173,7 @@ impl Inner {
         let found = self.look().await?;
         let given = &found.credentials;
         let token = given.session_token().unwrap_or_default();
-        let fits = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
+        let fits = |text: &str| text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
         // They become part of headers, for which AWS's client panics on anything else.
         if [given.access_key_id(), given.secret_access_key(), token]
             .into_iter()
@@ -186,7 +186,7 @@ impl Inner {
             found.from
         );
         Err(Error::new(ErrorKind::Config, message)
-            .with_help("look for a blank or a line's end at their end"))
+            .with_help("look for the end of a line at their end"))
     }
 
     /// Looks in one place after the other.
