@@ -5,8 +5,10 @@ mod conformance;
 mod credentials;
 mod doctor;
 mod faults;
+mod https;
 mod reads;
 mod shown;
+mod trust;
 mod writes;
 
 use std::sync::Arc;

@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use aws_sdk_secretsmanager::config::{Credentials, ProvideCredentials};
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
@@ -13,11 +13,14 @@ use tokio::sync::Mutex;
 
 use super::settings::Settings;
 use crate::backends::Connect;
+use crate::backends::files::batch::repeat;
 use crate::env::Env;
 use crate::error::{Error, ErrorKind, Result};
 
 mod container;
+mod roles;
 mod sdk;
+mod sts;
 mod variables;
 mod web_identity;
 
@@ -35,7 +38,14 @@ struct Inner {
     env: Arc<Env>,
     settings: Settings,
     connector: SharedHttpConnector,
-    held: Mutex<Option<Held>>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    held: Option<Held>,
+    /// The last attempt that gave nothing, and when it ended.
+    failed: Option<(Instant, Error)>,
 }
 
 /// What is held, and when it is looked for again.
@@ -62,7 +72,7 @@ impl Chain {
             env: Arc::clone(&connect.env),
             settings: settings.clone(),
             connector,
-            held: Mutex::new(None),
+            state: Mutex::default(),
         }))
     }
 
@@ -74,12 +84,19 @@ impl Chain {
     /// [`ErrorKind::Transient`] if they can't be had now; [`ErrorKind::Config`] if they are set up
     /// wrongly.
     pub(super) async fn current(&self) -> Result<Credentials> {
-        let mut held = self.0.held.lock().await;
+        let asked = Instant::now();
+        let State { held, failed } = &mut *self.0.state.lock().await;
         let now = SystemTime::now();
         if let Some(held) = &*held
             && held.renew_at.is_none_or(|at| now < at)
         {
             return Ok(held.credentials.clone());
+        }
+        // Whoever waited for an attempt that failed doesn't make another one.
+        if let Some((at, error)) = &*failed
+            && asked < *at
+        {
+            return Err(repeat(error));
         }
         match self.0.find().await {
             Ok(found) => Ok(held.insert(Held::new(found, now)).credentials.clone()),
@@ -90,7 +107,10 @@ impl Chain {
                     held.renew_at = again.min(held.credentials.expiry());
                     Ok(held.credentials.clone())
                 }
-                _ => Err(error),
+                _ => {
+                    *failed = Some((Instant::now(), repeat(&error)));
+                    Err(error)
+                }
             },
         }
     }
@@ -100,7 +120,7 @@ impl Chain {
     /// # Errors
     /// As [`current`](Self::current).
     pub(super) async fn renew(&self, refused: &Credentials) -> Result<bool> {
-        let mut held = self.0.held.lock().await;
+        let held = &mut self.0.state.lock().await.held;
         // Somebody else was refused too, and was faster.
         if held
             .as_ref()
@@ -117,11 +137,9 @@ impl Chain {
     /// Says where the credentials come from. Never a value.
     pub(super) async fn describe(&self) -> Result<String> {
         self.current().await?;
-        let held = self.0.held.lock().await;
-        Ok(held
-            .as_ref()
-            .map(|held| held.from.clone())
-            .unwrap_or_default())
+        let state = self.0.state.lock().await;
+        let held = state.held.as_ref();
+        Ok(held.map(|held| held.from.clone()).unwrap_or_default())
     }
 }
 
@@ -132,7 +150,11 @@ impl Held {
         let renew_at = ends.map(|ends| {
             let left = ends.duration_since(now).unwrap_or_default();
             let ahead = AHEAD.min(left.checked_div(2).unwrap_or_default());
-            ends.checked_sub(ahead).unwrap_or(ends)
+            // What seems to be over already, since our clock is wrong, is not asked for at each call.
+            match left.is_zero() {
+                true => now.checked_add(AGAIN).unwrap_or(now),
+                false => ends.checked_sub(ahead).unwrap_or(ends),
+            }
         });
         Self {
             credentials: found.credentials,
@@ -147,21 +169,38 @@ impl Held {
 }
 
 impl Inner {
-    fn container(&self) -> container::Container {
-        container::Container::new(Arc::clone(&self.env), self.connector.clone())
+    async fn find(&self) -> Result<Found> {
+        let found = self.look().await?;
+        let given = &found.credentials;
+        let token = given.session_token().unwrap_or_default();
+        let fits = |text: &str| text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+        // They become part of headers, for which AWS's client panics on anything else.
+        if [given.access_key_id(), given.secret_access_key(), token]
+            .into_iter()
+            .all(fits)
+        {
+            return Ok(found);
+        }
+        let message = format!(
+            "the AWS credentials of {} have a character that none of AWS's has",
+            found.from
+        );
+        Err(Error::new(ErrorKind::Config, message)
+            .with_help("look for the end of a line at their end"))
     }
 
-    async fn find(&self) -> Result<Found> {
+    /// Looks in one place after the other.
+    async fn look(&self) -> Result<Found> {
         if let Some(found) = variables::find(&self.env)? {
             return Ok(found);
         }
-        if let Some(found) = sdk::profile(self).await? {
+        if let Some(found) = roles::find(self).await? {
             return Ok(found);
         }
         if let Some(found) = web_identity::find(self).await? {
             return Ok(found);
         }
-        if let Some(found) = self.container().find().await? {
+        if let Some(found) = container::find(self).await? {
             return Ok(found);
         }
         if let Some(found) = sdk::instance(self).await? {

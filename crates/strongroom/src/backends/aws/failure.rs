@@ -81,7 +81,7 @@ impl Failure {
         };
         let code = code.map(bare).filter(is_code);
         let error = match code.as_deref() {
-            Some(code) => by_code(what, code),
+            Some(code) => by_code(what, code, status),
             None => without_code(what, status),
         };
         let error = match wait {
@@ -134,12 +134,18 @@ const CREDENTIAL_HELP: &str = "`aws sts get-caller-identity` with the same envir
 const CLOCK_HELP: &str = "the secret key does not belong to the access key id, or this machine's clock \
     is wrong by more than 5 minutes";
 
-fn by_code(what: &str, code: &str) -> Error {
+const CERTIFICATE_HELP: &str = "for a private authority, or a proxy that opens TLS, name its certificate \
+    in AWS_CA_BUNDLE; if it expired, look at this machine's clock too";
+const QUOTA_HELP: &str = "a quota of the AWS account is used up, which waiting does not change: look at \
+    Service Quotas; AWS forgets versions without a label only when they are a day old";
+
+fn by_code(what: &str, code: &str, status: u16) -> Error {
     use ErrorKind::{Absent, Auth, Conflict, Denied, Malformed, Transient};
     let (kind, help) = match code {
         NOT_FOUND => (Absent, None),
         EXISTS => (Conflict, Some("read it again, then decide")),
-        ACCESS_DENIED | "AccessDenied" => (Denied, Some(DENIED_HELP)),
+        ACCESS_DENIED | "AccessDenied" | "UnauthorizedOperation" => (Denied, Some(DENIED_HELP)),
+        "LimitExceededException" | "ServiceQuotaExceededException" => (Denied, Some(QUOTA_HELP)),
         "DecryptionFailure" | "EncryptionFailure" => (Denied, Some(KMS_HELP)),
         "ExpiredTokenException" | "ExpiredToken" | "RequestExpired" => (
             Auth,
@@ -147,6 +153,8 @@ fn by_code(what: &str, code: &str) -> Error {
         ),
         "UnrecognizedClientException"
         | "InvalidClientTokenId"
+        | "InvalidAccessKeyId"
+        | "AuthFailure"
         | "MissingAuthenticationToken"
         | "MissingAuthenticationTokenException"
         | "IncompleteSignature"
@@ -159,9 +167,11 @@ fn by_code(what: &str, code: &str) -> Error {
         | "Throttling"
         | "ThrottledException"
         | "RequestThrottled"
+        | "RequestThrottledException"
         | "TooManyRequestsException"
         | "RequestLimitExceeded"
-        | "LimitExceededException"
+        | "BandwidthLimitExceeded"
+        | "PriorRequestNotComplete"
         | "SlowDown" => {
             let message = format!("{what}: AWS answered {code}");
             return Error::new(Transient, message).with_no_effect();
@@ -175,6 +185,9 @@ fn by_code(what: &str, code: &str) -> Error {
         | "RequestTimeout"
         | "RequestTimeoutException"
         | "IDPCommunicationError" => (Transient, None),
+        INVALID_REQUEST | INVALID_PARAMETER => (Malformed, None),
+        // Codes are many. Of those that are not known, the status says whose fault it is.
+        _ if status >= 500 => (Transient, None),
         _ => (Malformed, None),
     };
     let error = Error::new(kind, format!("{what}: AWS answered {code}"));
@@ -189,7 +202,7 @@ fn without_code(what: &str, status: u16) -> Error {
     let message = format!("{what}: an answer ({status}) that is not AWS's");
     match status {
         429 => Error::new(ErrorKind::Transient, message).with_no_effect(),
-        500.. => Error::new(ErrorKind::Transient, message),
+        408 | 500.. => Error::new(ErrorKind::Transient, message),
         _ => Error::new(ErrorKind::Malformed, message)
             .with_help("look at the endpoint, and at proxies on the way to it"),
     }
@@ -197,10 +210,20 @@ fn without_code(what: &str, status: u16) -> Error {
 
 /// A request whose answer never began. Where nothing listened, it was surely not sent.
 pub(super) fn not_sent(what: &str, cause: Option<&(dyn StdError + 'static)>) -> Error {
-    let mut causes = std::iter::successors(cause, |cause: &&(dyn StdError + 'static)| {
-        (**cause).source()
-    });
-    let kind = causes.find_map(|cause| Some(cause.downcast_ref::<io::Error>()?.kind()));
+    let causes = || std::iter::successors(cause, |cause| beneath(*cause));
+    match causes().find_map(|cause| cause.downcast_ref::<rustls::Error>()) {
+        Some(rustls::Error::InvalidCertificate(problem)) => {
+            let message = format!("{what}: the server's certificate is refused: {problem}");
+            return Error::new(ErrorKind::Config, message).with_help(CERTIFICATE_HELP);
+        }
+        Some(error) => {
+            let message = format!("{what}: TLS failed: {error}");
+            return Error::new(ErrorKind::Config, message)
+                .with_help("look at the endpoint: it may not speak TLS");
+        }
+        None => {}
+    }
+    let kind = causes().find_map(|cause| Some(cause.downcast_ref::<io::Error>()?.kind()));
     let refused = matches!(
         kind,
         Some(
@@ -215,6 +238,17 @@ pub(super) fn not_sent(what: &str, cause: Option<&(dyn StdError + 'static)>) -> 
     match refused {
         true => error.with_no_effect(),
         false => error,
+    }
+}
+
+fn beneath<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
+    // The source of an I/O error is that of the error which it holds, and not that error itself.
+    match error
+        .downcast_ref::<io::Error>()
+        .and_then(io::Error::get_ref)
+    {
+        Some(held) => Some(held),
+        None => error.source(),
     }
 }
 
@@ -236,6 +270,10 @@ mod tests {
             ("InternalServiceError", 500, Transient),
             ("ResourceExistsException", 400, Conflict),
             ("InvalidParameterException", 500, Malformed),
+            ("LimitExceededException", 400, Denied),
+            ("RequestThrottledException", 400, Transient),
+            ("NeverHeardOfException", 400, Malformed),
+            ("NeverHeardOfException", 503, Transient),
             (
                 "com.amazonaws.secretsmanager#AccessDeniedException",
                 400,

@@ -9,6 +9,10 @@ use aws_smithy_http_client::{Connector, tls};
 use aws_smithy_runtime_api::client::http::{
     HttpConnectorSettings, SharedHttpConnector, http_client_fn,
 };
+use base64ct::{Base64, Encoding as _};
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 
 use super::settings::{CONNECT_TIMEOUT, TIMEOUT, wrong};
 use crate::backends::Connect;
@@ -50,14 +54,31 @@ fn tls(env: &Env) -> Result<TlsContext> {
             let pem = read_text_file(&path, MAX_CERTIFICATES).map_err(|error| {
                 unusable(&format!("names {}: {}", path.display(), error.kind()))
             })?;
-            if !pem.contains("-----BEGIN CERTIFICATE-----") {
-                return Err(unusable("names a file without a certificate in PEM form"));
-            }
-            TrustStore::empty().with_pem_certificate(pem)
+            authorities(&pem).ok_or_else(|| {
+                unusable("names a file without certificates in PEM form, or a damaged one")
+            })?
         }
     };
     let context = tls::TlsContext::builder().with_trust_store(trust).build();
     context.map_err(|_| unusable("names a file whose certificates can't be used"))
+}
+
+/// The certificates of a file, without those that nothing can be verified by: AWS's client panics on
+/// the first that it can't use.
+fn authorities(pem: &str) -> Option<TrustStore> {
+    let certificates = CertificateDer::pem_slice_iter(pem.as_bytes());
+    let certificates: Vec<_> = certificates.collect::<Result<_, _>>().ok()?;
+    let usable = |certificate: &&CertificateDer<'static>| {
+        RootCertStore::empty().add((*certificate).clone()).is_ok()
+    };
+    let usable: Vec<_> = certificates.iter().filter(usable).collect();
+    let trust = |trust: TrustStore, certificate: &&CertificateDer<'static>| {
+        let text = Base64::encode_string(certificate);
+        trust.with_pem_certificate(format!(
+            "-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n"
+        ))
+    };
+    (!usable.is_empty()).then(|| usable.iter().fold(TrustStore::empty(), trust))
 }
 
 /// The proxy for https. What is plain http goes to this machine, or to the platform's own address.

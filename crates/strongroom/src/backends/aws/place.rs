@@ -35,6 +35,9 @@ impl Place {
                          ARN",
                     ));
                 }
+                if is_arn {
+                    check_arn(settings, id)?;
+                }
                 (id.clone(), target.field.clone())
             }
             None => {
@@ -54,6 +57,27 @@ impl Place {
         };
         Ok(Self { id, field })
     }
+}
+
+/// Refuses the ARN of something else than a secret, or of a secret elsewhere: AWS would say of it that
+/// it isn't there.
+fn check_arn(settings: &Settings, arn: &str) -> Result<()> {
+    let parts: Vec<_> = arn.splitn(7, ':').collect();
+    let [_, _, "secretsmanager", region, _, "secret", name] = parts.as_slice() else {
+        let message = "the ARN in the secret's source is not that of a secret";
+        return Err(wrong(message).with_help("it begins with arn:aws:secretsmanager:"));
+    };
+    if !is_name(&name.replace('!', "-")) {
+        return Err(wrong("the ARN in the secret's source names no secret"));
+    }
+    if *region != settings.region {
+        let message = format!(
+            "the ARN in the secret's source is of the region {region}, and {} is not",
+            settings.shown
+        );
+        return Err(wrong(message).with_help("read it by a provider of its own, of that region"));
+    }
+    Ok(())
 }
 
 /// Reports whether AWS could give a secret this name.

@@ -36,6 +36,9 @@ pub(super) struct Settings {
     pub(super) endpoint: Option<Endpoint>,
     /// The endpoint of STS, which gives credentials for a role.
     pub(super) sts_endpoint: Option<Endpoint>,
+    /// The endpoints of IAM Identity Center, which gives credentials for a login, and renews it.
+    pub(super) sso_endpoint: Option<Endpoint>,
+    pub(super) sso_oidc_endpoint: Option<Endpoint>,
     pub(super) fips: bool,
     pub(super) dual_stack: bool,
     pub(super) profile: Profile,
@@ -78,21 +81,23 @@ impl Settings {
             Some(days) => shown.with_query("recovery_days", days),
             None => shown,
         };
-        let [endpoint, sts_endpoint] = [
-            about.endpoint("SECRETS_MANAGER", "secrets_manager")?,
-            about.endpoint("STS", "sts")?,
-        ];
-        for endpoint in [&endpoint, &sts_endpoint].into_iter().flatten() {
-            check_plaintext(connect, endpoint)?;
-        }
+        let endpoint_of = |variable: &str, service: &str| {
+            let endpoint = about.endpoint(variable, service)?;
+            if let Some(endpoint) = &endpoint {
+                check_plaintext(connect, endpoint)?;
+            }
+            Ok::<_, Error>(endpoint)
+        };
         Ok(Self {
             shown: shown.to_string(),
             region,
             region_from,
             prefix,
             recovery_days,
-            endpoint,
-            sts_endpoint,
+            endpoint: endpoint_of("SECRETS_MANAGER", "secrets_manager")?,
+            sts_endpoint: endpoint_of("STS", "sts")?,
+            sso_endpoint: endpoint_of("SSO", "sso")?,
+            sso_oidc_endpoint: endpoint_of("SSO_OIDC", "sso_oidc")?,
             fips: about.switch("AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint")?,
             dual_stack: about.switch("AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint")?,
             profile,

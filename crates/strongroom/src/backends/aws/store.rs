@@ -1,5 +1,6 @@
 //! Secrets by name: a name is a secret of AWS, or a key of the JSON object that one holds.
 
+use std::collections::HashSet;
 use std::time::SystemTime;
 
 use aws_sdk_secretsmanager::primitives::{Blob, DateTime};
@@ -57,6 +58,31 @@ struct Described {
     deleted: Option<SystemTime>,
     /// The KMS key of your own that encrypts it.
     key: Option<String>,
+}
+
+/// The pages of a long answer, each of which names the next.
+#[derive(Default)]
+struct Pages {
+    next: Option<String>,
+    seen: HashSet<String>,
+}
+
+impl Pages {
+    /// Goes on to the next page. Answers `false` at the end.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Malformed`] if the pages lead back to one that was read.
+    fn turn(&mut self, what: &str, next: Option<String>) -> Result<bool> {
+        self.next = next.filter(|next| !next.is_empty());
+        match &self.next {
+            None => Ok(false),
+            Some(next) if self.seen.insert(next.clone()) => Ok(true),
+            Some(_) => {
+                let message = format!("{what}: the pages come to no end");
+                Err(Error::new(ErrorKind::Malformed, message))
+            }
+        }
+    }
 }
 
 impl Store {
@@ -161,6 +187,14 @@ impl Store {
         request: &Request,
     ) -> Result<Reply> {
         let id = &place.id;
+        if document.value.is_empty() {
+            // AWS holds no empty value, so that this is no answer of its own.
+            let message = format!(
+                "{}: the answer for `{id}` has no value",
+                self.settings.shown
+            );
+            return Err(Error::new(ErrorKind::Malformed, message));
+        }
         let value = match &place.field {
             None => document.whole(),
             Some(field) => {
@@ -214,6 +248,15 @@ impl Store {
     fn nothing(&self, id: &str) -> Error {
         let message = format!("{}: there is no secret `{id}`", self.settings.shown);
         Error::new(ErrorKind::Absent, message)
+    }
+
+    /// A secret that was created, and got no value. To who reads it, AWS doesn't tell the difference.
+    fn without_value(&self, id: &str) -> Error {
+        let message = format!(
+            "{}: the secret `{id}` has no value yet",
+            self.settings.shown
+        );
+        Error::new(ErrorKind::Absent, message).with_help("write one")
     }
 
     fn no_such_version(&self, id: &str) -> Error {

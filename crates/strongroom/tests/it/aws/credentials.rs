@@ -1,5 +1,7 @@
 //! Where credentials come from: each place is logged in with, and its key is the one that arrives.
 
+#[cfg(feature = "aws-sso")]
+mod logins;
 mod roles;
 
 use serde_json::json;

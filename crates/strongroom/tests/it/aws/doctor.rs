@@ -89,12 +89,17 @@ async fn each_secret_that_can_t_be_read_says_why() {
         account.create(at, "value").await;
     }
     account.delete("deleted").await;
-    let declared = ["there", "deleted", "never"];
+    let empty = format!("{}/empty", account.prefix);
+    account
+        .admin("CreateSecret", json!({ "Name": empty }))
+        .await;
+    let declared = ["there", "deleted", "never", "empty"];
     let found = examine(&account.address(), account.env(), &declared).await;
     for (at, kind) in [
         ("there", None),
         ("deleted", Some(ErrorKind::Absent)),
         ("never", Some(ErrorKind::Absent)),
+        ("empty", Some(ErrorKind::Absent)),
     ] {
         assert_eq!(
             only(&found, &format!("access to {at}")).kind,

@@ -217,3 +217,71 @@ async fn what_is_not_aws_is_not_believed() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_batch_whose_failure_may_be_of_one_secret_is_read_one_by_one() {
+    let Some(account) = Account::new() else {
+        return;
+    };
+    for at in ["a", "b"] {
+        account.create(at, "value").await;
+    }
+    let provider = account.open().await;
+    let requests = ["a", "b"].map(|at| Request::from(name(at)));
+    for code in [
+        "ResourceNotFoundException",
+        "InvalidRequestException",
+        "DecryptionFailure",
+        "UnknownOperationException",
+    ] {
+        let fault = json!({ "n": 9, "ops": ["BatchGetSecretValue"], "status": 400, "type": code });
+        account.fault(fault).await;
+        let answers = provider.fetch(&requests).await;
+        assert!(answers.iter().all(Result::is_ok), "{code}: {answers:?}");
+        let mut calls = account.calls().await;
+        calls.sort();
+        let single = "GetSecretValue";
+        assert_eq!(calls, ["BatchGetSecretValue", single, single], "{code}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_slower_than_the_limit_is_transient() {
+    let Some(account) = Account::new() else {
+        return;
+    };
+    account.create("a", "value").await;
+    let proxy = Proxy::start(account.endpoint.strip_prefix("http://").unwrap()).await;
+    let through = format!("http://{}", proxy.address());
+    let env = account.env().with_var("AWS_ENDPOINT_URL", through);
+    let provider = super::open(&account.address(), env).await.unwrap();
+    assert!(get(&*provider, name("a")).await.is_ok());
+    proxy.set(Mode::BlackHole);
+    // Nothing comes, so that the clock has nothing to wait for but the limit.
+    tokio::time::pause();
+    let began = tokio::time::Instant::now();
+    let error = get(&*provider, name("a")).await.unwrap_err();
+    let waited = began.elapsed().as_secs_f64();
+    assert_eq!(error.kind(), ErrorKind::Transient, "{error:?}");
+    assert!(!error.had_no_effect(), "{error:?}");
+    assert!((9.9..10.5).contains(&waited), "{waited}");
+}
+
+#[tokio::test]
+async fn credentials_that_no_header_holds_are_refused_and_not_shown() {
+    let Some(account) = Account::new() else {
+        return;
+    };
+    for (variable, value) in [
+        ("AWS_ACCESS_KEY_ID", "canary\nx: y"),
+        ("AWS_SECRET_ACCESS_KEY", "canary\n"),
+        ("AWS_SESSION_TOKEN", "canary\n"),
+        ("AWS_SESSION_TOKEN", "canarié"),
+    ] {
+        let env = account.env().with_var(variable, value);
+        let provider = super::open(&account.address(), env).await.unwrap();
+        let error = get(&*provider, name("a")).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config, "{value:?}: {error:?}");
+        assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+    }
+}

@@ -185,7 +185,17 @@ async fn an_arn_is_an_id_as_it_is_and_without_its_end() {
         Reply::Unchanged => panic!("no version was known"),
     });
     assert_eq!(texts.collect::<Vec<_>>(), [r#"{"user": "u"}"#, "u", "o"]);
-    for bad in ["", "a b", "not:an:arn", "a\nb"] {
+    let elsewhere = arn.replace("eu-west-1", "us-east-1");
+    let no_secret = arn.replace(":secret:", ":key:");
+    for bad in [
+        "",
+        "a b",
+        "not:an:arn",
+        "a\nb",
+        "arn:",
+        &elsewhere,
+        &no_secret,
+    ] {
         let target = Target::new(name("mine")).with_id(bad, None);
         let error = get(&*provider, Request::new(target)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config, "{bad:?}: {error:?}");
@@ -239,5 +249,94 @@ async fn stages_are_the_labels_of_aws() {
     for never in ["00000000-0000-4000-8000-000000000009", "1", "../../x"] {
         let error = at(Stage::Exact(Version::new(never))).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Absent, "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn one_secret_by_its_name_and_by_its_arn_answers_both() {
+    let Some(account) = Account::new() else {
+        return;
+    };
+    let arn = account.create("a", "value").await;
+    let whole = Target::new(name("whole")).with_id(arn.clone(), None);
+    let (partial, _) = arn.rsplit_once('-').unwrap();
+    let partial = Target::new(name("partial")).with_id(partial, None);
+    let provider = account.open().await;
+    let requests = [
+        Request::from(name("a")),
+        Request::new(whole),
+        Request::new(partial),
+        Request::from(name("a")),
+    ];
+    for answer in provider.fetch(&requests).await {
+        let Ok(Reply::Value(secret)) = answer else {
+            panic!("{answer:?}")
+        };
+        assert_eq!(secret.expose_str().unwrap(), "value");
+    }
+}
+
+/// A server that answers as AWS does, in a way that moto can't.
+async fn answering(body: serde_json::Value) -> wiremock::MockServer {
+    let server = wiremock::MockServer::start().await;
+    let answer = wiremock::ResponseTemplate::new(200);
+    wiremock::Mock::given(wiremock::matchers::any())
+        .respond_with(answer.set_body_raw(body.to_string(), "application/x-amz-json-1.1"))
+        .mount(&server)
+        .await;
+    server
+}
+
+#[tokio::test]
+async fn an_answer_without_a_value_is_no_value() {
+    let Some(account) = Account::new() else {
+        return;
+    };
+    for body in [
+        json!({ "Name": "a" }),
+        json!({ "Name": "a", "SecretString": "" }),
+        json!({ "Name": "a", "SecretBinary": "" }),
+    ] {
+        let server = answering(body.clone()).await;
+        let env = account.env().with_var("AWS_ENDPOINT_URL", server.uri());
+        let provider = super::open(&account.address(), env).await.unwrap();
+        let error = get(&*provider, name("a")).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Malformed, "{body}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn pages_that_lead_in_a_circle_are_not_read_for_ever() {
+    use wiremock::matchers::{any, body_string_contains};
+    let Some(account) = Account::new() else {
+        return;
+    };
+    let server = wiremock::MockServer::start().await;
+    for (at, next) in [(Some("one"), "two"), (Some("two"), "one"), (None, "one")] {
+        let answer = json!({
+            "SecretList": [], "Versions": [], "SecretValues": [], "Errors": [], "NextToken": next
+        });
+        let answer = wiremock::ResponseTemplate::new(200)
+            .set_body_raw(answer.to_string(), "application/x-amz-json-1.1");
+        let mock = match at {
+            Some(at) => wiremock::Mock::given(body_string_contains(format!("\"{at}\""))),
+            None => wiremock::Mock::given(any()),
+        };
+        let priority = if at.is_some() { 1 } else { 2 };
+        let mock = mock.respond_with(answer).with_priority(priority);
+        mock.mount(&server).await;
+    }
+    let env = account.env().with_var("AWS_ENDPOINT_URL", server.uri());
+    let provider = super::open(&account.address(), env).await.unwrap();
+    let error = provider.list("").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Malformed, "{error:?}");
+    let error = provider
+        .versions(&Target::new(name("a")))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Malformed, "{error:?}");
+    let requests = ["a", "b"].map(|at| Request::from(name(at)));
+    for answer in provider.fetch(&requests).await {
+        assert_eq!(answer.unwrap_err().kind(), ErrorKind::Malformed);
     }
 }

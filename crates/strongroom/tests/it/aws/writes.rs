@@ -128,6 +128,8 @@ async fn a_plaintext_endpoint_elsewhere_is_refused_in_production() {
         "AWS_ENDPOINT_URL",
         "AWS_ENDPOINT_URL_SECRETS_MANAGER",
         "AWS_ENDPOINT_URL_STS",
+        "AWS_ENDPOINT_URL_SSO",
+        "AWS_ENDPOINT_URL_SSO_OIDC",
     ] {
         let error = open(variable, "http://secrets.internal:1234")
             .await
@@ -339,4 +341,65 @@ async fn a_pending_value_is_promoted_and_no_longer_pending() {
     let at = strongroom::provider::Request::from(name("a")).with_stage(Stage::Pending);
     let error = get(&*provider, at).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Absent);
+}
+
+#[tokio::test]
+async fn a_secret_that_another_tool_created_without_a_value_gets_its_first() {
+    let Some(account) = Account::new() else {
+        return;
+    };
+    let provider = account.open().await;
+    for (at, expect) in [
+        ("a", Expect::Absent),
+        ("b#field", Expect::Absent),
+        ("c", Expect::Any),
+        ("d#field", Expect::Any),
+    ] {
+        let id = format!("{}/{}", account.prefix, at.trim_end_matches("#field"));
+        account.admin("CreateSecret", json!({ "Name": id })).await;
+        let error = get(&*provider, name(at)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Absent, "{at}: {error:?}");
+        let pending = Put::new(Target::new(name(at)), Secret::from_text("p"));
+        let pending = pending.with_stage(Stage::Pending);
+        let error = provider.put(&pending).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Absent, "{at}: {error:?}");
+        put(&*provider, at, "first", expect).await.unwrap();
+        let secret = get(&*provider, name(at)).await.unwrap();
+        assert_eq!(secret.expose_str().unwrap(), "first", "{at}");
+        let error = put(&*provider, at, "second", Expect::Absent)
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Conflict, "{at}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_promotion_of_one_field_undoes_no_change_of_another() {
+    let Some(account) = Account::new() else {
+        return;
+    };
+    account
+        .create("db", r#"{"user": "u", "password": "p"}"#)
+        .await;
+    let provider = account.open().await;
+    let target = Target::new(name("db#password"));
+    let pending = Put::new(target.clone(), Secret::from_text("p2")).with_stage(Stage::Pending);
+    let version = provider.put(&pending).await.unwrap().unwrap();
+    put(&*provider, "db#user", "u2", Expect::Any).await.unwrap();
+    let error = provider.promote(&target, &version).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error:?}");
+    let holds = async |at: &str| {
+        let secret = get(&*provider, name(at)).await.unwrap();
+        secret.expose_str().unwrap().to_owned()
+    };
+    assert_eq!(
+        (holds("db#user").await, holds("db#password").await),
+        ("u2".to_owned(), "p".to_owned())
+    );
+    let version = provider.put(&pending).await.unwrap().unwrap();
+    provider.promote(&target, &version).await.unwrap();
+    assert_eq!(
+        (holds("db#user").await, holds("db#password").await),
+        ("u2".to_owned(), "p2".to_owned())
+    );
 }

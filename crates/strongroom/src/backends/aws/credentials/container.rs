@@ -1,19 +1,16 @@
 //! Credentials that the platform of a container serves: ECS, and EKS with Pod Identity.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use aws_credential_types::provider::error::CredentialsError;
-use aws_credential_types::provider::future;
-use aws_sdk_secretsmanager::config::{Credentials, ProvideCredentials};
+use aws_sdk_secretsmanager::config::Credentials;
 use aws_sdk_secretsmanager::primitives::{DateTime, DateTimeFormat};
-use aws_smithy_runtime_api::client::http::{HttpConnector as _, SharedHttpConnector};
+use aws_smithy_runtime_api::client::http::HttpConnector as _;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::byte_stream::ByteStream;
 use zeroize::Zeroizing;
 
-use super::Found;
+use super::{Found, Inner};
 use crate::backends::aws::client;
 use crate::backends::aws::failure::not_sent;
 use crate::backends::aws::settings::wrong;
@@ -37,95 +34,67 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// The most bytes of an answer, or of a token.
 const MAX: usize = 64 * 1024;
 
-/// The endpoint that variables name.
-#[derive(Debug)]
-pub(super) struct Container {
-    env: Arc<Env>,
-    connector: SharedHttpConnector,
+/// Asks the endpoint that variables name.
+pub(super) async fn find(inner: &Inner) -> Result<Option<Found>> {
+    let Some((uri, variable)) = uri(&inner.env)? else {
+        return Ok(None);
+    };
+    let what = format!("the endpoint that {variable} names");
+    let asked = tokio::time::timeout(TIMEOUT, ask(inner, &uri, &what));
+    let late = || {
+        Error::new(
+            ErrorKind::Transient,
+            format!("{what} did not answer in time"),
+        )
+    };
+    let answer = client::quietly(asked).await.map_err(|_| late())??;
+    let credentials = read(answer).ok_or_else(|| {
+        Error::new(
+            ErrorKind::Auth,
+            format!("{what}: the answer has no credentials"),
+        )
+    })?;
+    let from = format!(
+        "a container's {what}",
+        what = what.trim_start_matches("the ")
+    );
+    Ok(Some(Found { credentials, from }))
 }
 
-impl Container {
-    pub(super) fn new(env: Arc<Env>, connector: SharedHttpConnector) -> Self {
-        Self { env, connector }
+async fn ask(inner: &Inner, uri: &str, what: &str) -> Result<Zeroizing<Vec<u8>>> {
+    let unfit = || wrong(format!("{what} is not an address that can be asked"));
+    let mut request = HttpRequest::get(uri).map_err(|_| unfit())?;
+    request.headers_mut().insert("accept", "application/json");
+    if let Some(token) = token(&inner.env)? {
+        let header = request
+            .headers_mut()
+            .try_insert("authorization", token.to_string());
+        header.map_err(|_| wrong("the container's authorization token is no header"))?;
     }
-
-    pub(super) async fn find(&self) -> Result<Option<Found>> {
-        let Some((uri, variable)) = uri(&self.env)? else {
-            return Ok(None);
+    let answer = inner.connector.call(request).await;
+    let answer = answer.map_err(|error| not_sent(what, Some(&error)))?;
+    let status = answer.status().as_u16();
+    if status != 200 {
+        let kind = match status {
+            429 | 500.. => ErrorKind::Transient,
+            _ => ErrorKind::Auth,
         };
-        let what = format!("the endpoint that {variable} names");
-        let asked = tokio::time::timeout(TIMEOUT, self.ask(&uri, &what));
-        let late = || {
-            Error::new(
-                ErrorKind::Transient,
-                format!("{what} did not answer in time"),
-            )
-        };
-        let answer = client::quietly(asked).await.map_err(|_| late())??;
-        let credentials = read(answer).ok_or_else(|| {
-            Error::new(
-                ErrorKind::Auth,
-                format!("{what}: the answer has no credentials"),
-            )
+        return Err(Error::new(kind, format!("{what} answered {status}")));
+    }
+    let mut body = ByteStream::new(answer.into_body());
+    let mut read = Zeroizing::new(Vec::with_capacity(MAX));
+    while let Some(chunk) = body.next().await {
+        let chunk = chunk.map_err(|_| {
+            let message = format!("{what}: the answer did not come whole");
+            Error::new(ErrorKind::Transient, message)
         })?;
-        let from = format!(
-            "a container's {what}",
-            what = what.trim_start_matches("the ")
-        );
-        Ok(Some(Found { credentials, from }))
-    }
-
-    async fn ask(&self, uri: &str, what: &str) -> Result<Zeroizing<Vec<u8>>> {
-        let unfit = || wrong(format!("{what} is not an address that can be asked"));
-        let mut request = HttpRequest::get(uri).map_err(|_| unfit())?;
-        request.headers_mut().insert("accept", "application/json");
-        if let Some(token) = token(&self.env)? {
-            let header = request
-                .headers_mut()
-                .try_insert("authorization", token.to_string());
-            header.map_err(|_| wrong("the container's authorization token is no header"))?;
+        if read.len().saturating_add(chunk.len()) > MAX {
+            let message = format!("{what} answered more than 64 KiB");
+            return Err(Error::new(ErrorKind::Auth, message));
         }
-        let answer = self.connector.call(request).await;
-        let answer = answer.map_err(|error| not_sent(what, Some(&error)))?;
-        let status = answer.status().as_u16();
-        if status != 200 {
-            let kind = match status {
-                429 | 500.. => ErrorKind::Transient,
-                _ => ErrorKind::Auth,
-            };
-            return Err(Error::new(kind, format!("{what} answered {status}")));
-        }
-        let mut body = ByteStream::new(answer.into_body());
-        let mut read = Zeroizing::new(Vec::with_capacity(MAX));
-        while let Some(chunk) = body.next().await {
-            let chunk = chunk.map_err(|_| {
-                let message = format!("{what}: the answer did not come whole");
-                Error::new(ErrorKind::Transient, message)
-            })?;
-            if read.len().saturating_add(chunk.len()) > MAX {
-                let message = format!("{what} answered more than 64 KiB");
-                return Err(Error::new(ErrorKind::Auth, message));
-            }
-            read.extend_from_slice(&chunk);
-        }
-        Ok(read)
+        read.extend_from_slice(&chunk);
     }
-}
-
-/// A profile may name the container as the source of its credentials.
-impl ProvideCredentials for Container {
-    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
-    where
-        Self: 'a,
-    {
-        future::ProvideCredentials::new(async move {
-            match self.find().await {
-                Ok(Some(found)) => Ok(found.credentials),
-                Ok(None) => Err(CredentialsError::not_loaded("no container")),
-                Err(error) => Err(CredentialsError::provider_error(error)),
-            }
-        })
-    }
+    Ok(read)
 }
 
 fn uri(env: &Env) -> Result<Option<(String, &'static str)>> {

@@ -1,14 +1,11 @@
 //! Credentials of a role, for a token that the platform mounts: Kubernetes, most of all on EKS.
 
-use std::time::SystemTime;
-
 use aws_sdk_secretsmanager::config::Credentials;
-use aws_sdk_sts::config::{BehaviorVersion, Region, StalledStreamProtectionConfig};
 
+use super::sts::{self, Role};
 use super::{Found, Inner};
 use crate::backends::aws::client;
 use crate::backends::aws::failure::Failure;
-use crate::backends::aws::http;
 use crate::backends::aws::settings::wrong;
 use crate::env::read_text_file;
 use crate::error::{Error, ErrorKind, Result};
@@ -27,55 +24,38 @@ pub(super) async fn find(inner: &Inner) -> Result<Option<Found>> {
     };
     let role = env.var(ROLE)?;
     let role = role.ok_or_else(|| wrong(format!("{TOKEN_FILE} is set, and {ROLE} is not")))?;
-    let path = env.working_dir().join(path);
+    let role = Role::new(role, env.var(SESSION)?);
+    let credentials = assume(inner, &role, path, TOKEN_FILE).await?;
+    let from = format!("the role {}, for a web identity ({TOKEN_FILE})", role.arn);
+    Ok(Some(Found { credentials, from }))
+}
+
+/// Takes a role on, for the token in a file that something names.
+pub(super) async fn assume(
+    inner: &Inner,
+    role: &Role<'_>,
+    path: &str,
+    named_by: &str,
+) -> Result<Credentials> {
+    let path = inner.env.working_dir().join(path);
     // Kubernetes replaces the token every hour.
     let token = read_text_file(&path, MAX_TOKEN).map_err(|error| {
         let message = format!(
-            "the token that {TOKEN_FILE} names can't be read: {}: {}",
+            "the token that {named_by} names can't be read: {}: {}",
             path.display(),
             error.kind()
         );
         Error::new(ErrorKind::Auth, message)
     })?;
-    let what = format!("the role {role}, for a web identity");
-    let answer = sts(inner)
+    let what = format!("the role {}, for a web identity", role.arn);
+    let answer = sts::client(inner, None)
         .assume_role_with_web_identity()
-        .role_arn(role)
-        .role_session_name(env.var(SESSION)?.unwrap_or("strongroom"))
+        .role_arn(role.arn)
+        .role_session_name(role.session)
+        .set_duration_seconds(role.seconds)
         .web_identity_token(token.trim_end())
         .send();
     let answer = client::quietly(answer).await;
     let answer = answer.map_err(|error| Failure::of(&what, &error).of_login())?;
-    let given = answer.credentials().ok_or_else(|| {
-        Error::new(
-            ErrorKind::Auth,
-            format!("{what}: the answer has no credentials"),
-        )
-    })?;
-    let credentials = Credentials::new(
-        given.access_key_id(),
-        given.secret_access_key(),
-        Some(given.session_token().to_owned()),
-        SystemTime::try_from(*given.expiration()).ok(),
-        "web identity",
-    );
-    let from = format!("{what} ({TOKEN_FILE})");
-    Ok(Some(Found { credentials, from }))
-}
-
-fn sts(inner: &Inner) -> aws_sdk_sts::Client {
-    let settings = &inner.settings;
-    let mut config = aws_sdk_sts::Config::builder()
-        .behavior_version(BehaviorVersion::v2026_01_12())
-        .region(Region::new(settings.region.clone()))
-        .http_client(http::client(inner.connector.clone()))
-        .retry_config(client::no_retries())
-        .timeout_config(client::timeouts())
-        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-        .use_fips(settings.fips)
-        .use_dual_stack(settings.dual_stack);
-    if let Some(endpoint) = &settings.sts_endpoint {
-        config = config.endpoint_url(&endpoint.url);
-    }
-    aws_sdk_sts::Client::from_conf(config.build())
+    sts::given(&what, answer.credentials())
 }

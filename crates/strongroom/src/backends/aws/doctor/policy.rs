@@ -9,7 +9,10 @@ use crate::backends::aws::settings::Settings;
 pub(super) fn write(settings: &Settings, wanted: &Wanted, keys: &[String]) -> String {
     let mut statements = Vec::new();
     if !wanted.is_empty() {
-        let secrets: Vec<_> = wanted.keys().map(|id| resource(settings, id)).collect();
+        let secrets: Vec<_> = wanted
+            .keys()
+            .flat_map(|id| resources(&settings.region, id))
+            .collect();
         statements.push(json!({
             "Sid": "ReadDeclaredSecrets",
             "Effect": "Allow",
@@ -40,17 +43,18 @@ pub(super) fn write(settings: &Settings, wanted: &Wanted, keys: &[String]) -> St
     policy
 }
 
-/// The ARN of a secret, to which AWS adds six characters of its own choice.
-fn resource(settings: &Settings, id: &str) -> String {
+/// The ARN of a secret, to which AWS adds six characters of its own choice. Of an ARN that ends as if
+/// they were there, nobody can tell whether they are.
+fn resources(region: &str, id: &str) -> Vec<String> {
     if !id.starts_with("arn:") {
-        let (partition, region) = (partition(&settings.region), &settings.region);
-        return format!("arn:{partition}:secretsmanager:{region}:*:secret:{id}-??????");
+        let partition = partition(region);
+        let arn = format!("arn:{partition}:secretsmanager:{region}:*:secret:{id}-??????");
+        return vec![arn];
     }
     let end = id.rsplit_once('-').map(|(_, end)| end);
-    match end.is_some_and(|end| end.len() == 6) {
-        true => id.to_owned(),
-        false => format!("{id}-??????"),
-    }
+    let may_be_whole = end.is_some_and(|end| end.len() == 6);
+    let whole = may_be_whole.then(|| id.to_owned());
+    whole.into_iter().chain([format!("{id}-??????")]).collect()
 }
 
 fn key_resource(settings: &Settings, key: &str) -> String {
@@ -74,5 +78,28 @@ fn partition(region: &str) -> &'static str {
         region if region.starts_with("us-iso-") => "aws-iso",
         region if region.starts_with("eusc-") => "aws-eusc",
         _ => "aws",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_arn_that_may_lack_its_end_is_allowed_with_and_without() {
+        let arn = |name: &str| format!("arn:aws:secretsmanager:eu-west-1:1:secret:{name}");
+        for (id, expected) in [
+            (
+                "app/db".to_owned(),
+                vec!["arn:aws:secretsmanager:eu-west-1:*:secret:app/db-??????".to_owned()],
+            ),
+            (arn("db"), vec![arn("db-??????")]),
+            (
+                arn("my-secret"),
+                vec![arn("my-secret"), arn("my-secret-??????")],
+            ),
+        ] {
+            assert_eq!(resources("eu-west-1", &id), expected);
+        }
     }
 }

@@ -67,6 +67,7 @@ impl Store {
                 Err(self.gone(id, described.deleted))
             }
             (_, Err(failure)) if failure.is(NOT_FOUND) => Err(self.nothing(id)),
+            (_, Ok(described)) if described.current.is_none() => Err(self.without_value(id)),
             _ => Ok(()),
         };
         Access { readable, key }

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use aws_sdk_secretsmanager::types::{ApiErrorType, SecretValueEntry};
 use tokio::task::JoinSet;
 
-use super::{Document, Store};
+use super::{Document, Pages, Store};
 use crate::backends::aws::failure::{ACCESS_DENIED, Failure};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::provider::Stage;
 
 /// The most secrets that AWS reads in one call.
@@ -54,13 +54,15 @@ impl Store {
                 );
                 Answers::new()
             }
-            Err(failure) => {
+            Err(failure) if concerns_all(&failure) => {
                 let error = &failure.error;
                 return ids
                     .into_iter()
                     .map(|id| (id, Err(crate::backends::files::batch::repeat(error))))
                     .collect();
             }
+            // It may concern one of the secrets, or the call itself: each is asked for by itself.
+            Err(_) => Answers::new(),
         };
         let mut running = JoinSet::new();
         for id in ids.into_iter().filter(|id| !answers.contains_key(id)) {
@@ -84,12 +86,12 @@ impl Store {
             ids.len()
         );
         let mut answers = Answers::new();
-        let mut page: Option<String> = None;
+        let mut pages = Pages::default();
         loop {
             let send = |aws: &aws_sdk_secretsmanager::Client| {
                 aws.batch_get_secret_value()
                     .set_secret_id_list(Some(ids.to_vec()))
-                    .set_next_token(page.clone())
+                    .set_next_token(pages.next.clone())
                     .send()
             };
             let mut answer = self.client.call(&what, send).await?;
@@ -103,18 +105,9 @@ impl Store {
                     answers.insert(id, Err(error));
                 }
             }
-            let next = answer.next_token.filter(|next| !next.is_empty());
-            if next.is_none() {
+            if answers.len() >= ids.len() || !pages.turn(&what, answer.next_token)? {
                 return Ok(answers);
             }
-            if next == page || answers.len() >= ids.len() {
-                let message = format!("{what}: the pages come to no end");
-                return match answers.len() >= ids.len() {
-                    true => Ok(answers),
-                    false => Err(Error::new(ErrorKind::Malformed, message).into()),
-                };
-            }
-            page = next;
         }
     }
 
@@ -127,6 +120,11 @@ impl Store {
         let failure = Failure::answered(&what, error.error_code(), 400, None);
         Some((id.clone(), self.unread(id, failure).await))
     }
+}
+
+/// Reports whether a failed call would fail for each of its secrets alone.
+fn concerns_all(failure: &Failure) -> bool {
+    failure.error.is_retryable() || failure.refuses_credentials()
 }
 
 /// AWS answers with the secret's name and whole ARN, whatever it was asked by: an ARN may have been

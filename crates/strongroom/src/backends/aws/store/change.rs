@@ -135,10 +135,13 @@ impl Store {
         if !could_be(version) {
             return Err(self.no_such_version(id));
         }
-        let Some(current) = now.in_force().filter(|current| *current != version) else {
+        if now.in_force() == Some(version) {
             return Ok(());
-        };
-        match self.move_current(id, current, version).await {
+        }
+        if let Some(field) = &place.field {
+            self.check_other_fields(id, field, version).await?;
+        }
+        match self.move_current(id, now.in_force(), version).await {
             Ok(true) => {}
             Ok(false) => return Err(conflict("another version was put in force meanwhile")),
             Err(error) if matches!(error.kind(), ErrorKind::Absent | ErrorKind::Malformed) => {
@@ -152,6 +155,35 @@ impl Store {
             let _ = self.take_label(id, PENDING, version).await;
         }
         Ok(())
+    }
+
+    /// Refuses a version in which other fields are different: it holds all of them, and to put it in force
+    /// would undo what was written to them since.
+    async fn check_other_fields(&self, id: &str, field: &str, version: &Version) -> Result<()> {
+        let exact = Stage::Exact(version.clone());
+        let (then, now) = tokio::join!(self.read(id, &exact), self.read(id, &Stage::Current));
+        let (then, now) = (self.tree(id, &then?)?, self.tree(id, &now?)?);
+        let others = |tree: &json::Tree| {
+            let keys = tree.keys(&[]).into_iter().filter(|key| *key != field);
+            let mut keys: Vec<_> = keys.map(str::to_owned).collect();
+            keys.sort();
+            keys
+        };
+        let keys = others(&now);
+        let mut same = others(&then) == keys;
+        for key in &keys {
+            let value = |tree: &json::Tree| {
+                let value = tree.value(&[key]);
+                value.map_err(|fault| in_document(&fault, id))
+            };
+            same = same && value(&then)? == value(&now)?;
+        }
+        match same {
+            true => Ok(()),
+            false => Err(conflict(&format!(
+                "other fields of `{id}` are not as they were when this version was written"
+            ))),
+        }
     }
 
     /// Reads a secret that may not be there.

@@ -2,10 +2,10 @@
 
 use aws_sdk_secretsmanager::types::SecretVersionsListEntry;
 
-use super::{CURRENT, PENDING, Store, time};
+use super::{CURRENT, PENDING, Pages, Store, time};
 use crate::backends::aws::failure::{INVALID_REQUEST, NOT_FOUND};
 use crate::backends::aws::place::Place;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::provider::{Target, VersionInfo};
 use crate::secret::Version;
 
@@ -20,13 +20,13 @@ impl Store {
         let id = &place.id;
         let what = self.doing("ListSecretVersionIds", id);
         let mut found: Vec<SecretVersionsListEntry> = Vec::new();
-        let mut page: Option<String> = None;
+        let mut pages = Pages::default();
         loop {
             let send = |aws: &aws_sdk_secretsmanager::Client| {
                 aws.list_secret_version_ids()
                     .secret_id(id)
                     .include_deprecated(true)
-                    .set_next_token(page.clone())
+                    .set_next_token(pages.next.clone())
                     .send()
             };
             let answer = match self.client.call(&what, send).await {
@@ -36,15 +36,9 @@ impl Store {
                 Err(failure) => return Err(failure.error),
             };
             found.extend(answer.versions.unwrap_or_default());
-            let next = answer.next_token.filter(|next| !next.is_empty());
-            if next.is_none() {
+            if !pages.turn(&what, answer.next_token)? {
                 break;
             }
-            if next == page {
-                let message = format!("{what}: the pages come to no end");
-                return Err(Error::new(ErrorKind::Malformed, message));
-            }
-            page = next;
         }
         let has = |entry: &SecretVersionsListEntry, label: &str| {
             entry.version_stages().iter().any(|one| one == label)

@@ -2,8 +2,8 @@
 
 use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType};
 
-use super::Store;
-use crate::error::{Error, ErrorKind, Result};
+use super::{Pages, Store};
+use crate::error::Result;
 use crate::name::SecretName;
 
 /// The most names on one page.
@@ -24,13 +24,13 @@ impl Store {
         let filters = (!beginning.is_empty()).then(|| vec![filter]);
         let what = format!("{}: ListSecrets", self.settings.shown);
         let mut names = Vec::new();
-        let mut page: Option<String> = None;
+        let mut pages = Pages::default();
         loop {
             let send = |aws: &aws_sdk_secretsmanager::Client| {
                 aws.list_secrets()
                     .max_results(PAGE)
                     .set_filters(filters.clone())
-                    .set_next_token(page.clone())
+                    .set_next_token(pages.next.clone())
                     .send()
             };
             let answer = self.client.call(&what, send).await?;
@@ -41,17 +41,11 @@ impl Store {
                 let name = name.and_then(|name| SecretName::parse(name).ok());
                 names.extend(name.filter(|_| secret.deleted_date().is_none()));
             }
-            let next = answer.next_token.filter(|next| !next.is_empty());
-            if next.is_none() {
+            if !pages.turn(&what, answer.next_token)? {
                 names.sort();
                 names.dedup();
                 return Ok(names);
             }
-            if next == page {
-                let message = format!("{what}: the pages come to no end");
-                return Err(Error::new(ErrorKind::Malformed, message));
-            }
-            page = next;
         }
     }
 }

@@ -59,7 +59,7 @@ impl Store {
         for _ in 0..ATTEMPTS {
             let written = match expect {
                 Expect::Version(version) => {
-                    return self.replace(id, content, &token, version).await;
+                    return self.replace(id, content, &token, Some(version)).await;
                 }
                 Expect::Any => self.write_version(id, content, &token, CURRENT).await,
                 _ => self.create(id, content, &token).await,
@@ -89,12 +89,16 @@ impl Store {
                 failure => return Err(failure.error),
             };
             match (described.deleted, described.current) {
-                (Some(_), Some(was)) => match self.write_over(id, content, &token, &was).await? {
+                (Some(_), was) => match self.write_over(id, content, &token, was).await? {
                     Written::Conflict(_) if *expect == Expect::Any => continue,
                     written => return Ok(written),
                 },
                 // A first attempt whose answer was lost had created it.
                 (None, Some(now)) if now.as_str() == token => return Ok(Written::Version(now)),
+                // Other tools create a secret first, and leave its value to us.
+                (None, None) if *expect == Expect::Absent => {
+                    return self.replace(id, content, &token, None).await;
+                }
                 (None, _) if *expect == Expect::Absent => {
                     return Ok(Written::Conflict("the secret exists already"));
                 }
@@ -111,30 +115,35 @@ impl Store {
         id: &str,
         content: &Content,
         token: &str,
-        was: &Version,
+        was: Option<Version>,
     ) -> Result<Written> {
         self.bring_back(id).await?;
-        let written = self.replace(id, content, token, was).await;
-        // The error of the write matters more than one of clearing up.
-        if written.is_err() && self.is_current(id, was).await {
+        let written = self.replace(id, content, token, was.as_ref()).await;
+        if written.is_err()
+            && let Ok(now) = self.describe(id).await
+            && now.deleted.is_none()
+            && now.current == was
+        {
+            // The error of the write matters more than one of clearing up.
             let _ = self.remove(id).await;
         }
         written
     }
 
-    /// Writes a new version, and puts it in force only if the expected one still is.
+    /// Writes a new version, and puts it in force only if the expected one still is; or none, where a
+    /// secret has no value yet.
     async fn replace(
         &self,
         id: &str,
         content: &Content,
         token: &str,
-        expected: &Version,
+        expected: Option<&Version>,
     ) -> Result<Written> {
         const CHANGED: Written = Written::Conflict("the secret was changed since it was read");
         const DELETED: Written = Written::Conflict("the secret was deleted since it was read");
         match self.describe(id).await {
             Ok(now) if now.deleted.is_some() => return Ok(DELETED),
-            Ok(now) if now.current.as_ref() == Some(expected) => {}
+            Ok(now) if now.current.as_ref() == expected => {}
             Ok(_) => return Ok(CHANGED),
             Err(failure) if failure.is(NOT_FOUND) => return Ok(DELETED),
             Err(failure) => return Err(failure.error),
@@ -142,6 +151,12 @@ impl Store {
         let version = match self.write_version(id, content, token, OURS).await {
             Ok(version) => version,
             Err(failure) if failure.is(NOT_FOUND) => return Ok(DELETED),
+            Err(failure) if failure.is(INVALID_REQUEST) => {
+                return match self.describe(id).await {
+                    Ok(now) if now.deleted.is_some() => Ok(DELETED),
+                    _ => Err(failure_of_state(&self.doing("PutSecretValue", id))),
+                };
+            }
             Err(failure) => return Err(failure.error),
         };
         let moved = self.move_current(id, expected, &version).await;
@@ -153,11 +168,12 @@ impl Store {
         }
     }
 
-    /// Moves the label of the version in force. Answers `false` if another one is in force by now.
+    /// Moves the label of the version in force, or sets it where none has it. Answers `false` if another
+    /// one is in force by now.
     pub(super) async fn move_current(
         &self,
         id: &str,
-        from: &Version,
+        from: Option<&Version>,
         to: &Version,
     ) -> Result<bool> {
         let what = self.doing("UpdateSecretVersionStage", id);
@@ -165,7 +181,7 @@ impl Store {
             aws.update_secret_version_stage()
                 .secret_id(id)
                 .version_stage(CURRENT)
-                .remove_from_version_id(from.as_str())
+                .set_remove_from_version_id(from.map(|from| from.as_str().to_owned()))
                 .move_to_version_id(to.as_str())
                 .send()
         };
@@ -179,7 +195,7 @@ impl Store {
         }
         match self.describe(id).await {
             Ok(now) if now.current.as_ref() == Some(to) => Ok(true),
-            Ok(now) if now.current.as_ref() != Some(from) => Ok(false),
+            Ok(now) if now.current.as_ref() != from => Ok(false),
             _ => Err(failure.error),
         }
     }
@@ -240,12 +256,13 @@ impl Store {
     ) -> Result<Written> {
         let now = match self.describe(id).await {
             Ok(now) if now.deleted.is_some() => return Err(self.gone(id, now.deleted)),
-            Ok(now) => now,
-            Err(failure) if failure.is(NOT_FOUND) => {
+            Ok(now) if now.current.is_some() => now,
+            Err(failure) if !failure.is(NOT_FOUND) => return Err(failure.error),
+            // AWS puts a first value in force at once.
+            _ => {
                 let error = self.nothing(id);
                 return Err(error.with_help("the first value of a secret can't wait: write it"));
             }
-            Err(failure) => return Err(failure.error),
         };
         match expect {
             Expect::Any => {}

@@ -162,6 +162,8 @@ async fn a_role_of_a_profile() {
     let home = home(&[("config", config)]);
     let env = account
         .env_without_credentials()
+        .with_var("AWS_ENDPOINT_URL", "")
+        .with_var("AWS_ENDPOINT_URL_SECRETS_MANAGER", &account.endpoint)
         .with_var("HOME", home.path())
         .with_var("AWS_PROFILE", "app");
     arrives(&account, env).await;
@@ -361,4 +363,131 @@ async fn new_credentials_are_had_before_the_old_ones_end() {
         get(&*provider, name("a")).await.unwrap();
     }
     assert!(!old.calls().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_role_of_a_profile_asks_where_the_variables_say_and_asks_once() {
+    let Some(account) = Account::new() else {
+        return;
+    };
+    let server = sts("AssumeRole", "ExternalId=theirs", &account.key).await;
+    let config = format!(
+        "[profile app]\nrole_arn = arn:aws:iam::123456789012:role/app\nsource_profile = base\n\
+         external_id = theirs\nduration_seconds = 900\n\
+         [profile base]\naws_access_key_id = AKIABASE\naws_secret_access_key = {SECRET_KEY}\n\
+         role_arn = arn:aws:iam::123456789012:role/never\nsource_profile = base\n"
+    );
+    let home = home(&[("config", config)]);
+    let env = account
+        .env_without_credentials()
+        .with_var("HOME", home.path())
+        .with_var("AWS_PROFILE", "app")
+        .with_var("AWS_ENDPOINT_URL_STS", server.uri());
+    arrives(&account, env.clone()).await;
+    let asked = server.received_requests().await.unwrap();
+    let body = String::from_utf8_lossy(&asked[0].body).into_owned();
+    assert!(body.contains("DurationSeconds=900"), "{body}");
+    assert_eq!(asked.len(), 1);
+    server.reset().await;
+    Mock::given(method("POST"))
+        .respond_with(ResponseTemplate::new(503))
+        .mount(&server)
+        .await;
+    let provider = open(&account.address(), env).await.unwrap();
+    let error = get(&*provider, name("a")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Transient, "{error:?}");
+    assert_eq!(server.received_requests().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_profile_s_role_takes_on_roles_and_sources() {
+    let Some(account) = Account::new() else {
+        return;
+    };
+    let sts = sts("AssumeRole", "RoleArn=", &account.key).await;
+    let pod = container(&[(200, given("AKIAPOD", &in_one_hour()))]).await;
+    let config = "[profile app]\nrole_arn = arn:aws:iam::123456789012:role/second\n\
+         source_profile = middle\n\
+         [profile middle]\nrole_arn = arn:aws:iam::123456789012:role/first\n\
+         credential_source = EcsContainer\n";
+    let home = home(&[("config", config.to_owned())]);
+    let env = in_container(&account, &pod)
+        .with_var("HOME", home.path())
+        .with_var("AWS_PROFILE", "app")
+        .with_var("AWS_ENDPOINT_URL_STS", sts.uri());
+    arrives(&account, env).await;
+    let asked = sts.received_requests().await.unwrap();
+    let seen = asked.iter().map(|request| {
+        let signed = request.headers.get("authorization").unwrap();
+        let by_pod = signed.to_str().unwrap().contains("Credential=AKIAPOD/");
+        let first = String::from_utf8_lossy(&request.body).contains("role%2Ffirst");
+        (by_pod, first)
+    });
+    assert_eq!(seen.collect::<Vec<_>>(), [(true, true), (false, false)]);
+}
+
+#[tokio::test]
+async fn a_profile_that_leads_nowhere_is_said() {
+    let Some(account) = Account::new() else {
+        return;
+    };
+    let role = "role_arn = arn:aws:iam::123456789012:role/app\n";
+    for (text, said) in [
+        ("source_profile = other\n", "is its own source"),
+        ("source_profile = none\n", "no AWS profile `none`"),
+        ("source_profile = app\n", "has no `aws_access_key_id`"),
+        ("", "not one of `source_profile`"),
+        (
+            "source_profile = other\ncredential_source = Environment\n",
+            "not one of `source_profile`",
+        ),
+        ("credential_source = Moon\n", "is none of AWS's"),
+        (
+            "source_profile = other\nmfa_serial = 1\n",
+            "a second factor",
+        ),
+        (
+            "source_profile = other\nduration_seconds = 1\n",
+            "from 900 to 43200",
+        ),
+    ] {
+        let config =
+            format!("[profile app]\n{role}{text}[profile other]\n{role}source_profile = app\n");
+        let home = home(&[("config", config)]);
+        let env = account
+            .env_without_credentials()
+            .with_var("HOME", home.path())
+            .with_var("AWS_PROFILE", "app");
+        let provider = open(&account.address(), env).await.unwrap();
+        let error = get(&*provider, name("a")).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config, "{text}: {error:?}");
+        assert!(error.to_string().contains(said), "{text}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn who_waited_for_an_attempt_that_failed_makes_no_other() {
+    let Some(account) = Account::new() else {
+        return;
+    };
+    let server = container(&[(500, json!({}))]).await;
+    let env = in_container(&account, &server);
+    let provider = open(&account.address(), env).await.unwrap();
+    let reads = (0..16).map(|_| get(&*provider, name("a")));
+    let mut running = Vec::from_iter(reads.map(Box::pin));
+    // All of them ask before the first is answered.
+    std::future::poll_fn(|context| {
+        for read in &mut running {
+            assert!(read.as_mut().poll(context).is_pending());
+        }
+        std::task::Poll::Ready(())
+    })
+    .await;
+    for read in running {
+        assert_eq!(read.await.unwrap_err().kind(), ErrorKind::Transient);
+    }
+    assert_eq!(server.received_requests().await.unwrap().len(), 1);
+    // Later another attempt is made.
+    assert!(get(&*provider, name("a")).await.is_err());
+    assert_eq!(server.received_requests().await.unwrap().len(), 2);
 }
