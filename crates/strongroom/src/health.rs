@@ -53,6 +53,8 @@ impl HealthStatus {
 pub struct SecretHealth {
     /// Its name.
     pub name: SecretName,
+    /// The address of the provider that answers for it.
+    pub provider: String,
     /// The backend's version.
     pub version: Option<Version>,
     /// Seconds since this version was made, where the backend knows.
@@ -123,8 +125,10 @@ impl Health {
             );
             self.reasons.push(reason);
         }
+        let provider = connection.describe_for(name);
         self.secrets.push(SecretHealth {
             name: name.clone(),
+            provider: provider.map_or_else(|_| "unknown".to_owned(), |found| found.address),
             version: metadata.version().cloned(),
             age_seconds: age.map(|age| age.as_secs()),
             source: metadata.source(),

@@ -81,6 +81,7 @@ pub mod policy;
 pub mod provider;
 
 mod backends;
+mod chain;
 mod clock;
 mod connection;
 mod declared;
@@ -103,13 +104,15 @@ mod secrets;
 mod validation;
 
 pub use backends::sealed_file;
-pub use backends::{Backend, Class, Connect, Fault, Memory, Opening, Operation, Probe};
+pub use backends::{Backend, Class, Connect, Fault, Memory, Opening, Operation, Probe, Strength};
 pub use connection::Connection;
 pub use declared::{Declared, DeclaredSource, Encoding, Kind};
 pub use env::{Deployment, DeploymentChoice, Env};
 pub use error::{Error, ErrorKind, Result};
 pub use examination::{Check, CheckOutcome, Diagnosis, Examination, Examined, Examining};
-pub use factory::{Candidate, Chosen, Detection, SecretsBuilder, SecretsFactory, Verdict};
+pub use factory::{
+    Candidate, ChainMember, Chosen, Detection, SecretsBuilder, SecretsFactory, Verdict,
+};
 pub use generate::generate;
 pub use health::{Health, HealthStatus, SecretHealth};
 pub use live::{Changes, Live, LiveSecret, Publisher};
