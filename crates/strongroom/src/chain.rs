@@ -118,9 +118,7 @@ impl Chain {
             match member.provider.versions(target).await {
                 Ok(versions) if versions.is_empty() => {}
                 Ok(_) => return Ok(Arc::clone(member)),
-                // Without a history, there is nothing of it here.
-                Err(error)
-                    if matches!(error.kind(), ErrorKind::Absent | ErrorKind::Unsupported) => {}
+                Err(error) if has_no_history(&error) => {}
                 Err(error) => return Err(error.with_no_effect()),
             }
         }
@@ -248,8 +246,19 @@ impl SecretProvider for Chain {
     }
 
     async fn restore(&self, target: &Target) -> Result<()> {
-        let member = self.find_history(target).await?;
-        member.provider.restore(target).await
+        let absent = match self.find(target).await {
+            Ok(member) => return member.provider.restore(target).await,
+            Err(error) if error.kind() == ErrorKind::Absent => error,
+            Err(error) => return Err(error),
+        };
+        // What was deleted may have no versions to be found by.
+        for member in &self.members {
+            match member.provider.restore(target).await {
+                Err(error) if has_no_history(&error) => {}
+                restored => return restored,
+            }
+        }
+        Err(absent)
     }
 
     async fn promote(&self, target: &Target, version: &Version) -> Result<()> {
@@ -274,6 +283,11 @@ impl Member {
             error.with_help(help)
         })
     }
+}
+
+/// Reports whether a provider keeps nothing of a secret but, perhaps, its current value.
+fn has_no_history(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Absent | ErrorKind::Unsupported)
 }
 
 fn no_answer(target: &Target) -> Error {
