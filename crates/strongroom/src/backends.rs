@@ -57,6 +57,7 @@ pub struct Backend {
     url_keys: &'static [&'static str],
     credentials: &'static [&'static str],
     remote: bool,
+    strength: Strength,
     leases: bool,
     detect: fn(&Env, Deployment) -> Result<Vec<Probe>>,
     open: fn(Connect) -> Opening,
@@ -76,6 +77,7 @@ impl Backend {
             url_keys: &[],
             credentials: &[],
             remote: false,
+            strength: Strength::Plain,
             leases: false,
             detect: |_, _| Ok(Vec::new()),
             open,
@@ -123,6 +125,25 @@ impl Backend {
     #[must_use]
     pub const fn remote(mut self) -> Self {
         self.remote = true;
+        self
+    }
+
+    /// Says how well it keeps what it holds: [`Strength::Plain`] unless it is said otherwise.
+    ///
+    /// A chain of providers of different strengths needs an override in production.
+    ///
+    /// ```
+    /// use strongroom::{Backend, Error, ErrorKind, Strength};
+    ///
+    /// const STORE: Backend = Backend::new("store", "our own store", |_connect| {
+    ///     Box::pin(async { Err(Error::new(ErrorKind::Unsupported, "nothing to open")) })
+    /// })
+    /// .with_strength(Strength::Authenticated);
+    /// assert!(STORE.strength() > Strength::Encrypted);
+    /// ```
+    #[must_use]
+    pub const fn with_strength(mut self, strength: Strength) -> Self {
+        self.strength = strength;
         self
     }
 
@@ -196,6 +217,11 @@ impl Backend {
     /// Reports whether it is reached over a network, so that its calls are repeated and limited.
     pub const fn is_remote(&self) -> bool {
         self.remote
+    }
+
+    /// Returns how well it keeps what it holds.
+    pub const fn strength(&self) -> Strength {
+        self.strength
     }
 
     pub(crate) fn detect(&self, env: &Env, deployment: Deployment) -> Result<Vec<Probe>> {
@@ -282,6 +308,34 @@ impl Connect {
     /// Resolves a path of the address.
     pub fn resolve(&self, path: impl AsRef<Path>) -> PathBuf {
         self.base_dir.join(path)
+    }
+}
+
+/// How well a backend keeps what it holds, the weakest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Strength {
+    /// Whoever reaches the place can read the values: a file, the environment.
+    Plain,
+    /// Whoever reaches the place needs a key that is kept elsewhere.
+    Encrypted,
+    /// A server demands a credential for each read, and can take the access back.
+    Authenticated,
+}
+
+impl Strength {
+    /// Returns its words in messages.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Encrypted => "encrypted",
+            Self::Authenticated => "behind a login",
+        }
+    }
+}
+
+impl fmt::Display for Strength {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
     }
 }
 

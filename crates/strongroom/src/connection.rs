@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
+use crate::chain::Chain;
 use crate::clock::Clock;
 use crate::declared::{Declared, Encoding};
 use crate::error::{Error, ErrorKind, Result};
@@ -34,6 +35,8 @@ struct Inner {
     cache: refresh::Settings,
     declared: BTreeMap<SecretName, Declared>,
     main: Arc<dyn SecretProvider>,
+    /// `main` once more, where it is a chain.
+    chain: Option<Arc<Chain>>,
     named: BTreeMap<String, Arc<dyn SecretProvider>>,
 }
 
@@ -55,8 +58,13 @@ impl Connection {
             cache,
             declared,
             main,
+            chain: None,
             named: BTreeMap::new(),
         }))
+    }
+
+    pub(crate) fn set_chain(&mut self, chain: Option<Arc<Chain>>) {
+        Arc::make_mut(&mut self.0).chain = chain;
     }
 
     pub(crate) fn add(&mut self, name: &str, provider: Arc<dyn SecretProvider>) {
@@ -95,12 +103,27 @@ impl Connection {
         self.0.main.describe()
     }
 
-    /// Describes the provider that a name is read from.
+    /// Describes the provider that a name is read from: of a chain, the member that answers for it,
+    /// once there is one.
     ///
     /// # Errors
     /// [`ErrorKind::Config`] if the manifest's `source` names a provider that it doesn't have.
     pub fn describe_for(&self, name: &SecretName) -> Result<Description> {
-        Ok(self.route(name)?.provider.describe())
+        let route = self.route(name)?;
+        let chain = self.0.chain.as_ref().filter(|_| route.key.is_none());
+        let member = chain.and_then(|chain| chain.describe_for(&route.target));
+        Ok(member.unwrap_or_else(|| route.provider.describe()))
+    }
+
+    /// Describes every provider that is connected: the chosen one, or all members where that is a
+    /// chain, and those that the sources of declared secrets name.
+    pub fn describe_all(&self) -> Vec<Description> {
+        let mut all: Vec<_> = match &self.0.chain {
+            Some(chain) => chain.describe_members().collect(),
+            None => vec![self.describe()],
+        };
+        all.extend(self.0.named.values().map(|provider| provider.describe()));
+        all
     }
 
     /// Reads many secrets now: one call to each provider involved, one answer for each name, in

@@ -134,6 +134,11 @@ impl Declared {
         self
     }
 
+    /// Reports whether its provider lends it.
+    pub(crate) fn is_leased(&self) -> bool {
+        self.source.as_ref().is_some_and(|source| source.lease)
+    }
+
     /// What its provider is asked for.
     pub(crate) fn target(&self) -> Target {
         let target = Target::new(self.name.clone());

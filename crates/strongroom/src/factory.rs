@@ -16,6 +16,7 @@ use crate::provider_url::ProviderUrl;
 use crate::rails::Rail;
 use crate::secrets::Secrets;
 
+mod chain;
 mod detection;
 mod examine;
 mod plan;
@@ -23,6 +24,7 @@ mod variables;
 
 use plan::Plan;
 
+pub use chain::ChainMember;
 pub use detection::{Candidate, Chosen, Detection, Verdict};
 
 /// Where a service's boot begins: `SecretsFactory::detect().await?`.
@@ -154,7 +156,7 @@ impl SecretsBuilder {
         self
     }
 
-    /// Registers a further backend under its own scheme.
+    /// Registers a further backend under its own scheme. `chain` is taken, by chains.
     #[must_use]
     pub fn backend(mut self, backend: Backend) -> Self {
         self.backends.push(backend);
@@ -187,8 +189,8 @@ impl SecretsBuilder {
     /// [`SealedFile::connect`](crate::sealed_file::SealedFile::connect).
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] if no choice can be made or a provider itself was handed over, and
-    /// [`ErrorKind::Policy`] if a guard rail refuses the address.
+    /// [`ErrorKind::Config`] if no choice can be made, a provider itself was handed over or a chain is
+    /// chosen, and [`ErrorKind::Policy`] if a guard rail refuses the address.
     pub fn explain_connect(&self) -> Result<Connect> {
         self.connect_to_chosen(&self.plan()?)
     }
@@ -212,8 +214,14 @@ impl SecretsBuilder {
         for warning in &plan.detection.warnings {
             plan.rails.say(warning.clone());
         }
-        let main = match &self.provider {
+        let mut chain = None;
+        let main: Arc<dyn SecretProvider> = match &self.provider {
             Some(provider) if chosen.url.is_none() => Arc::clone(provider),
+            _ if !chosen.members.is_empty() => {
+                let opened = Arc::new(self.open_chain(&plan, &chosen.members).await?);
+                chain = Some(Arc::clone(&opened));
+                opened
+            }
             _ => self.open(&plan, self.connect_to_chosen(&plan)?).await?,
         };
         let mut connection = Connection::new(
@@ -223,10 +231,11 @@ impl SecretsBuilder {
             plan.declared.clone(),
             main,
         );
+        connection.set_chain(chain);
         for (name, url) in &plan.manifest.providers {
             let used = |declared: &Declared| serves(declared, Some(name));
             if plan.declared.iter().any(used) {
-                let connect = self.connect_to_named(&plan, name, url)?;
+                let connect = self.connect_to_named(&plan, url, Some(name))?;
                 let opened = self.open(&plan, connect).await?;
                 connection.add(name, opened);
             }
@@ -252,6 +261,11 @@ impl SecretsBuilder {
     /// What the chosen backend gets, once the guard rails let its address through.
     fn connect_to_chosen(&self, plan: &Plan) -> Result<Connect> {
         let chosen = plan.detection.chosen()?;
+        if !chosen.members.is_empty() {
+            let message = format!("{} is several providers", chosen.address);
+            return Err(Error::new(ErrorKind::Config, message)
+                .with_help("name the address of one of them by --provider"));
+        }
         for (rail, sentence) in &chosen.rails {
             plan.rails.check(*rail, sentence, None)?;
         }
@@ -261,12 +275,18 @@ impl SecretsBuilder {
         self.connect_to(plan, url, chosen.base_dir.clone(), trusted, None)
     }
 
-    /// What the backend of a provider gets that the manifest names.
-    fn connect_to_named(&self, plan: &Plan, name: &str, url: &ProviderUrl) -> Result<Connect> {
+    /// What the backend of a provider gets that the manifest names, to serve what is declared with
+    /// this source.
+    fn connect_to_named(
+        &self,
+        plan: &Plan,
+        url: &ProviderUrl,
+        source: Option<&str>,
+    ) -> Result<Connect> {
         detection::check_allowed(&plan.manifest, url)?;
         let base_dir = plan.manifest.base_dir.clone();
         let trusted = !self.distrusts(&plan.manifest);
-        self.connect_to(plan, url, base_dir, trusted, Some(name))
+        self.connect_to(plan, url, base_dir, trusted, source)
     }
 
     fn connect_to(
@@ -287,10 +307,9 @@ impl SecretsBuilder {
             .iter()
             .filter(|declared| serves(declared, provider));
         let declared: Arc<[Declared]> = declared.cloned().collect();
-        let leased = |declared: &&Declared| declared.source.as_ref().is_some_and(|s| s.lease);
         if let Some(leased) = declared
             .iter()
-            .find(leased)
+            .find(|declared| declared.is_leased())
             .filter(|_| !backend.has_leases())
         {
             let message = format!(

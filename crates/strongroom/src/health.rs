@@ -54,6 +54,8 @@ impl HealthStatus {
 pub struct SecretHealth {
     /// Its name.
     pub name: SecretName,
+    /// The address of the provider that answers for it.
+    pub provider: String,
     /// The backend's version.
     pub version: Option<Version>,
     /// Seconds since this version was made, where the backend knows.
@@ -126,8 +128,10 @@ impl Health {
         for problem in &problems {
             self.reasons.push(format!("{}: {problem}", entry.name));
         }
+        let provider = connection.describe_for(&entry.name);
         self.secrets.push(SecretHealth {
             name: entry.name.clone(),
+            provider: provider.map_or_else(|_| "unknown".to_owned(), |found| found.address),
             version: metadata.and_then(|known| known.version().cloned()),
             age_seconds: age.map(|age| age.as_secs()),
             source: match metadata {

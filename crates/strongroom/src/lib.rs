@@ -51,8 +51,15 @@
 //! 4. *fallback*: `.strongroom/secrets.sealed` with its key file; then, in development, test or CI
 //!    only, `.env`, then the environment.
 //!
+//! An explicit address may be a chain of up to 8 providers that the manifest names, asked in this
+//! order: `chain:overlay,base`. Which one answers for a secret is fixed by the first read that finds it,
+//! for its whole document with all fields, and for the life of the process
+//! ([`Connection::describe_for`]). Absence falls through to the next provider; an error never does. A
+//! write goes to the provider that answers, or, where none does, to the first that can be written.
+//!
 //! Two candidates of one class that lead to two addresses are an error that names both. A backend
-//! that fails, or that this build doesn't have, is never replaced by a weaker one. What production
+//! that fails, or that this build doesn't have, is never replaced by a weaker one; a chain to a weaker one
+//! is refused in production unless the manifest says `danger_allow_weaker_chain`. What production
 //! refuses is listed by [`Rail`]; what makes a value too weak, by [`policy`].
 //!
 //! # For authors of backends
@@ -81,6 +88,7 @@ pub mod policy;
 pub mod provider;
 
 mod backends;
+mod chain;
 mod clock;
 mod connection;
 mod declared;
@@ -106,14 +114,16 @@ mod secrets;
 mod validation;
 
 pub use backends::sealed_file;
-pub use backends::{Backend, Class, Connect, Fault, Memory, Opening, Operation, Probe};
+pub use backends::{Backend, Class, Connect, Fault, Memory, Opening, Operation, Probe, Strength};
 pub use connection::Connection;
 pub use declared::{Declared, DeclaredSource, Encoding, Kind};
 pub use env::{Deployment, DeploymentChoice, Env};
 pub use error::{Error, ErrorKind, Result};
 pub use events::{Event, EventKind, Events};
 pub use examination::{Check, CheckOutcome, Diagnosis, Examination, Examined, Examining};
-pub use factory::{Candidate, Chosen, Detection, SecretsBuilder, SecretsFactory, Verdict};
+pub use factory::{
+    Candidate, ChainMember, Chosen, Detection, SecretsBuilder, SecretsFactory, Verdict,
+};
 pub use generate::generate;
 pub use health::{Health, HealthStatus, SecretHealth};
 pub use live::{Changes, Live, LiveSecret, Publisher};

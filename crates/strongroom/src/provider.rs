@@ -46,6 +46,11 @@ impl Target {
         (self.id, self.field) = (Some(id.into()), field);
         self
     }
+
+    /// Returns what a backend reads as a whole to answer for it: the id, or the path of the name.
+    pub(crate) fn document(&self) -> &str {
+        self.id.as_deref().unwrap_or_else(|| self.name.path())
+    }
 }
 
 /// Which version of a secret is wanted.

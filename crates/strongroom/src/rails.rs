@@ -21,6 +21,8 @@ pub enum Rail {
     PlaintextHttp,
     /// A TLS connection that doesn't check the server's certificate.
     CertificateCheckDisabled,
+    /// A chain of which one provider is weaker than another.
+    WeakerChain,
 }
 
 impl Rail {
@@ -31,6 +33,7 @@ impl Rail {
         Self::WritableByOthers,
         Self::PlaintextHttp,
         Self::CertificateCheckDisabled,
+        Self::WeakerChain,
     ];
 
     /// Returns the rule's identifier in reports.
@@ -41,6 +44,7 @@ impl Rail {
             Self::WritableByOthers => "writable-by-others",
             Self::PlaintextHttp => "plaintext-http",
             Self::CertificateCheckDisabled => "certificate-check-disabled",
+            Self::WeakerChain => "weaker-chain",
         }
     }
 
@@ -52,6 +56,7 @@ impl Rail {
             Self::WritableByOthers => "danger_allow_writable_files",
             Self::PlaintextHttp => "danger_allow_plaintext_http",
             Self::CertificateCheckDisabled => "danger_skip_certificate_check",
+            Self::WeakerChain => "danger_allow_weaker_chain",
         }
     }
 
@@ -65,6 +70,7 @@ impl Rail {
             Self::WritableByOthers => "take write permission from others: chmod o-w",
             Self::PlaintextHttp => "use https",
             Self::CertificateCheckDisabled => "give the private CA's certificate instead",
+            Self::WeakerChain => "keep one provider, or a chain of equally strong ones",
         }
     }
 }

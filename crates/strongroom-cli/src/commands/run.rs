@@ -101,11 +101,11 @@ struct Read {
 fn secrets(context: &Context<'_>) -> Result<Read, Failure> {
     context.connected_quietly(async |connection| {
         let variables = variables::of(connection.declared())?;
-        let mut schemes = BTreeSet::from([connection.describe().scheme]);
         for declared in connection.declared() {
             super::get::check_not_lent(Some(declared))?;
-            schemes.insert(connection.describe_for(&declared.name)?.scheme);
         }
+        let providers = connection.describe_all().into_iter();
+        let schemes = providers.map(|provider| provider.scheme).collect();
         let secrets = connection.clone().boot().await?;
         context.screen.warnings(&connection.rails().said());
         let mut pairs = Vec::new();

@@ -9,6 +9,7 @@
 )]
 
 mod canary;
+mod chain;
 mod codes;
 mod doctor;
 mod environment;

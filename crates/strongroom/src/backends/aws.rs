@@ -1,6 +1,6 @@
 //! AWS Secrets Manager (feature `aws`).
 
-use super::{Backend, Class, Probe};
+use super::{Backend, Class, Probe, Strength};
 use crate::env::{Deployment, Env};
 use crate::error::Result;
 use crate::provider_url::ProviderUrl;
@@ -30,6 +30,7 @@ pub(super) const BACKEND: Backend = Backend::new("aws", "AWS Secrets Manager", o
     .with_url_keys(&["recovery_days"])
     .with_credentials(CREDENTIALS)
     .remote()
+    .with_strength(Strength::Authenticated)
     .with_detect(detect)
     .with_doctor(examine);
 

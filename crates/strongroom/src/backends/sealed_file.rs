@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::files::blocking::blocking;
 use super::files::watch::{Subject, Watch};
-use super::{Backend, Connect};
+use super::{Backend, Connect, Strength};
 use crate::error::{Error, ErrorKind, Result};
 use crate::provider::SecretProvider;
 
@@ -57,6 +57,7 @@ pub(super) const BACKEND: Backend = Backend::new("sealed", "sealed file", |conne
         Ok(Arc::new(provider) as Arc<dyn SecretProvider>)
     })
 })
+.with_strength(Strength::Encrypted)
 .with_url_keys(&["key_file", "passphrase_file", "min_epoch"])
 .with_credentials(&[source::KEY, source::KEY_FILE, source::PASSPHRASE_FILE])
 .with_detect(detect::detect)

@@ -1,6 +1,6 @@
 //! HashiCorp Vault and OpenBao (feature `vault`).
 
-use super::{Backend, Class, Probe};
+use super::{Backend, Class, Probe, Strength};
 use crate::env::{Deployment, Env};
 use crate::error::{Error, ErrorKind, Result};
 use crate::provider_url::ProviderUrl;
@@ -38,6 +38,7 @@ pub(super) const BACKEND: Backend = Backend::new("vault", "HashiCorp Vault / Ope
     .with_url_keys(URL_KEYS)
     .with_credentials(CREDENTIALS)
     .remote()
+    .with_strength(Strength::Authenticated)
     .with_leases()
     .with_detect(detect)
     .with_doctor(examine);

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::ChainMember;
 use crate::backends::{Class, Probe};
+use crate::chain;
 use crate::env::DeploymentChoice;
 use crate::error::{Error, ErrorKind, Result};
 use crate::manifest::{Manifest, Setting};
@@ -82,6 +84,9 @@ pub struct Chosen {
     pub class: Class,
     /// The variable, file or setting that decided.
     pub because: String,
+    /// The providers of a chain, in their order; empty for anything else.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<ChainMember>,
     #[serde(skip)]
     pub(super) url: Option<ProviderUrl>,
     #[serde(skip)]
@@ -259,6 +264,7 @@ impl Detection {
             address,
             class,
             because,
+            members: Vec::new(),
             url: winner.url.clone(),
             rails,
             base_dir: winner.base_dir.clone(),
@@ -275,22 +281,24 @@ impl Detection {
         };
     }
 
-    /// Turns a chosen address that no backend can have into a problem.
-    pub(super) fn check_address(&mut self, check: impl Fn(&ProviderUrl) -> Result<&'static str>) {
-        let Decision::Chosen(Chosen {
-            url: Some(url),
-            because,
-            ..
-        }) = &self.decision
-        else {
+    /// Finds the members of a chosen chain, and turns a chosen address that can't be opened into a
+    /// problem.
+    pub(super) fn resolve(&mut self, members: impl Fn(&ProviderUrl) -> Result<Vec<ChainMember>>) {
+        let Decision::Chosen(chosen) = &mut self.decision else {
             return;
         };
-        if let Err(error) = check(url) {
-            self.decision = Decision::Problem(Problem {
-                kind: error.kind(),
-                message: format!("{because}: {error}"),
-                help: error.help().unwrap_or_default().to_owned(),
-            });
+        let Some(url) = &chosen.url else {
+            return;
+        };
+        match members(url) {
+            Ok(members) => chosen.members = members,
+            Err(error) => {
+                self.decision = Decision::Problem(Problem {
+                    kind: error.kind(),
+                    message: format!("{}: {error}", chosen.because),
+                    help: error.help().unwrap_or_default().to_owned(),
+                });
+            }
         }
     }
 }
@@ -309,6 +317,10 @@ fn allowed(
     let Some(rules) = &manifest.allow_providers else {
         return Ok(());
     };
+    // Its members are what is limited, each for itself.
+    if url.is_some_and(|url| url.scheme() == chain::SCHEME) {
+        return Ok(());
+    }
     let allows = |rule: &String| match (rule.contains(':'), url) {
         (false, Some(url)) => url.scheme() == rule,
         (false, None) => address.split(':').next() == Some(rule),
@@ -387,6 +399,11 @@ impl fmt::Display for Detection {
                     "provider    {} ({} class: {})",
                     chosen.address, chosen.class, chosen.because
                 )?;
+                let names = chosen.members.iter().map(|m| m.name.chars().count());
+                let width = names.max().unwrap_or_default();
+                for ChainMember { name, address, .. } in &chosen.members {
+                    writeln!(f, "  member    {name:width$} {address}")?;
+                }
             }
             Decision::Problem(problem) => writeln!(f, "provider    none: {}", problem.message)?,
         }

@@ -37,34 +37,41 @@ impl SecretsBuilder {
                 let (address, because) = (&chosen.address, &chosen.because);
                 let detail = format!("{address} ({} class: {because})", chosen.class);
                 configuration.push(Check::ok("provider", detail));
-                let main = match &self.provider {
-                    Some(provider) if chosen.url.is_none() => asked(provider.as_ref()).await,
-                    _ => match self.connect_to_chosen(&plan) {
-                        Ok(connect) => self.examine_at(connect).await,
-                        Err(error) => failed(&error),
-                    },
-                };
-                providers.push(Examined {
-                    provider: None,
-                    address: address.clone(),
-                    diagnosis: main,
-                });
+                if let Err(error) = self.check_strengths(&plan, &chosen.members) {
+                    configuration.push(Check::error("chain", &error));
+                }
+                for member in &chosen.members {
+                    let connect = self.connect_to_named(&plan, &member.url, None);
+                    providers.push(Examined {
+                        provider: Some(member.name.clone()),
+                        address: member.address.clone(),
+                        diagnosis: self.examine_if(connect).await,
+                    });
+                }
+                if chosen.members.is_empty() {
+                    let main = match &self.provider {
+                        Some(provider) if chosen.url.is_none() => asked(provider.as_ref()).await,
+                        _ => self.examine_if(self.connect_to_chosen(&plan)).await,
+                    };
+                    providers.push(Examined {
+                        provider: None,
+                        address: address.clone(),
+                        diagnosis: main,
+                    });
+                }
             }
         }
         for (name, url) in &plan.manifest.providers {
             let used = |declared: &Declared| super::serves(declared, Some(name));
             if plan.declared.iter().any(used) {
-                let connect = self.connect_to_named(&plan, name, url);
+                let connect = self.connect_to_named(&plan, url, Some(name));
                 providers.push(Examined {
                     provider: Some(name.clone()),
                     address: match self.backend_of(url) {
                         Ok(_) => url.to_string(),
                         Err(_) => format!("{}:…", url.scheme()),
                     },
-                    diagnosis: match connect {
-                        Ok(connect) => self.examine_at(connect).await,
-                        Err(error) => failed(&error),
-                    },
+                    diagnosis: self.examine_if(connect).await,
                 });
             }
         }
@@ -91,8 +98,12 @@ impl SecretsBuilder {
         })
     }
 
-    /// Examines what an address leads to, as its backend knows how.
-    async fn examine_at(&self, connect: Connect) -> Diagnosis {
+    /// Examines what an address leads to, as its backend knows how, unless that was refused.
+    async fn examine_if(&self, connect: Result<Connect>) -> Diagnosis {
+        let connect = match connect {
+            Ok(connect) => connect,
+            Err(error) => return failed(&error),
+        };
         let examining = async {
             match self.backend_of(&connect.url).copied() {
                 Ok(backend) => examine_by(backend, connect).await,

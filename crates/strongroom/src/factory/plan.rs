@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{Detection, SecretsBuilder, variables};
 use crate::backends::{self, Backend, Class, Probe};
+use crate::chain;
 use crate::declared::Declared;
 use crate::env::{Deployment, DeploymentChoice, Env};
 use crate::error::{Error, ErrorKind, Result};
@@ -60,7 +61,7 @@ impl SecretsBuilder {
         let mut detection = Detection::begin(choice, profile, &manifest, warnings);
         self.look(&env, &manifest, &mut detection)?;
         detection.decide(&manifest);
-        detection.check_address(|url| self.backend_of(url).map(Backend::title));
+        detection.resolve(|url| self.members(&manifest, url));
         Ok(Plan {
             env: Arc::new(env),
             manifest,
@@ -79,7 +80,7 @@ impl SecretsBuilder {
         let deployment = detection.deployment.deployment;
         let mut push = |probe: Probe, base: &Path, in_manifest: bool| {
             // What stands after `?` is shown only where the backend knows every key of it.
-            let shown = |url: &ProviderUrl| match self.backend_of(url) {
+            let shown = |url: &ProviderUrl| match self.members(manifest, url) {
                 Ok(_) => url.to_string(),
                 Err(_) => format!("{}:…", url.scheme()),
             };
@@ -125,10 +126,11 @@ impl SecretsBuilder {
         });
         let Some(row) = found else {
             let message = format!("no backend has the scheme `{}:`", url.scheme());
-            let help = match manifest::suggest(url.scheme(), rows().map(Backend::scheme)) {
+            let schemes = || rows().map(Backend::scheme).chain([chain::SCHEME]);
+            let help = match manifest::suggest(url.scheme(), schemes()) {
                 Some(near) => format!("did you mean `{near}:`?"),
                 None => {
-                    let known: Vec<_> = rows().map(|row| format!("{}:", row.scheme())).collect();
+                    let known: Vec<_> = schemes().map(|scheme| format!("{scheme}:")).collect();
                     format!("the schemes are {}", known.join(", "))
                 }
             };

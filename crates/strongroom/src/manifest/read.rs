@@ -9,6 +9,7 @@ use figment::{Figment, Profile};
 
 use super::document::{Document, OVERRIDES, Overrides};
 use super::{Located, Manifest, Setting, schema};
+use crate::chain;
 use crate::declared::{Declared, DeclaredSource, Kind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::SecretName;
@@ -95,6 +96,15 @@ impl Reader<'_> {
         for name in self.dict(dict, &["providers"])?.keys() {
             let providers = self.dict(dict, &["providers"])?;
             if let Some((url, _)) = self.address(&providers, &["providers", name])? {
+                if let Some(value) = providers
+                    .get(name)
+                    .filter(|_| url.scheme() == chain::SCHEME)
+                {
+                    let problem = "is a chain, and a chain is made of single providers";
+                    return Err(self
+                        .wrong(value, &["providers", name], problem)
+                        .with_help("write the chain as `provider`, and its members here"));
+                }
                 manifest.providers.insert(name.clone(), url);
             }
         }

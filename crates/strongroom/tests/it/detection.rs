@@ -478,6 +478,7 @@ fn railed(rail: Rail) -> Backend {
         Rail::ReadableByOthers => ROW.with_detect(|_, _| probe(Rail::ReadableByOthers)),
         Rail::WritableByOthers => ROW.with_detect(|_, _| probe(Rail::WritableByOthers)),
         Rail::PlaintextHttp => ROW.with_detect(|_, _| probe(Rail::PlaintextHttp)),
+        Rail::WeakerChain => ROW.with_detect(|_, _| probe(Rail::WeakerChain)),
         _ => ROW.with_detect(|_, _| probe(Rail::CertificateCheckDisabled)),
     }
 }

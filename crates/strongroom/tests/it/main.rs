@@ -12,6 +12,7 @@
 #[cfg(feature = "aws")]
 mod aws;
 mod canary;
+mod chains;
 mod conformance;
 mod detection;
 mod layers;

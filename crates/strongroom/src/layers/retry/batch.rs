@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::Retry;
 use super::call::Call;
 use crate::error::{Error, Result};
-use crate::provider::{Reply, Request, Target};
+use crate::provider::{Reply, Request};
 
 impl Retry {
     /// Reads a batch. Its answers keep their order, and those that are final are not asked for again.
@@ -74,12 +74,12 @@ impl Retry {
             if let Err(error) = answer
                 && let Some(wanted) = round.pause(call, error)
             {
-                documents.insert(document(&request.target));
+                documents.insert(request.target.document());
                 pause = pause.max(wanted);
             }
         }
         let is_again = |(request, answer): (&Request, &Result<Reply>)| {
-            (answer.is_ok() || retryable(answer)) && documents.contains(document(&request.target))
+            (answer.is_ok() || retryable(answer)) && documents.contains(request.target.document())
         };
         let pairs = wanted.iter().zip(answers).enumerate();
         let again = pairs.filter(|(_, pair)| is_again(*pair));
@@ -104,9 +104,4 @@ struct Again {
     places: Vec<usize>,
     requests: Vec<Request>,
     pause: Duration,
-}
-
-/// What a backend reads as a whole to answer a request.
-fn document(target: &Target) -> &str {
-    target.id.as_deref().unwrap_or_else(|| target.name.path())
 }

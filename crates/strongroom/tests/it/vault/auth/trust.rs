@@ -22,10 +22,15 @@ const NAMED: &str = "[default]\nprovider = \"env:?prefix=APP_\"\n\
                      [default.secrets]\n\
                      \"db/password\" = { kind = \"password\", source = { provider = \"theirs\" } }\n";
 
+const CHAINED: &str = "[default]\nprovider = \"chain:ours,theirs\"\n\
+                       [default.providers]\nours = \"env:?prefix=APP_\"\n\
+                       theirs = \"vault+http://127.0.0.1:1/kv\"\n\
+                       [default.secrets]\n\"db/password\" = { kind = \"password\" }\n";
+
 #[tokio::test]
 async fn its_address_gets_no_credential() {
     let dir = tempfile::tempdir().unwrap();
-    for manifest in [MAIN, NAMED] {
+    for manifest in [MAIN, NAMED, CHAINED] {
         let error = tool(dir.path(), manifest).connect().await.unwrap_err();
         let shown = format!("{error:?}");
         assert_eq!(error.kind(), ErrorKind::Config, "{shown}");
