@@ -286,6 +286,12 @@ impl Connection {
         outcome
     }
 
+    /// The provider of a name, and what to ask it for.
+    pub(crate) fn place(&self, name: &SecretName) -> Result<(Arc<dyn SecretProvider>, Target)> {
+        let route = self.route(name)?;
+        Ok((Arc::clone(route.provider), route.target))
+    }
+
     fn provider(&self, key: Option<&str>) -> &Arc<dyn SecretProvider> {
         key.and_then(|name| self.0.named.get(name))
             .unwrap_or(&self.0.main)
@@ -338,7 +344,7 @@ pub(crate) fn no_runtime() -> Error {
     .with_help("call it from async code, or use strongroom::blocking")
 }
 
-fn check_size(name: &SecretName, secret: &Secret) -> Result<()> {
+pub(crate) fn check_size(name: &SecretName, secret: &Secret) -> Result<()> {
     if secret.len() <= MAX_VALUE_BYTES {
         return Ok(());
     }

@@ -79,6 +79,7 @@ pub mod blocking;
 pub mod conformance;
 pub mod policy;
 pub mod provider;
+pub mod rotation;
 
 mod backends;
 mod clock;
