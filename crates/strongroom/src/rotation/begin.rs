@@ -25,16 +25,7 @@ impl Rotation {
     }
 
     async fn write(self, value: Option<&Secret>) -> Result<Begun> {
-        if let Some(Pending { version, .. }) = &self.pending {
-            let message = format!("version {version} is pending: a rotation was not finished");
-            let help = format!(
-                "`strongroom rotate {0} --resume` tells the consumer again and puts it in force, \
-                 `strongroom rotate {0} --abort` discards it",
-                self.name()
-            );
-            return Err(Error::new(ErrorKind::Conflict, message).with_help(help));
-        }
-        let (value, warnings) = self.judged(value).await?;
+        let (value, warnings) = self.to_begin_with(value).await?;
         let stored = self.declared.encoding.encode(&value);
         check_size(self.name(), &stored)?;
         let stage = match self.method {

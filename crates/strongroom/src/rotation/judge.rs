@@ -7,19 +7,37 @@ use crate::secret::Source;
 
 impl Rotation {
     /// Checks a value that is to be rotated to, and returns what the policy warns of. Without one,
-    /// checks whether the declared kind can be generated. Writes nothing.
+    /// checks whether the declared kind can be generated. Writes nothing: whether
+    /// [`begin`](Self::begin) would is what this tells.
     ///
     /// A value must pass the strength policy and differ from the one in force and from that of every
     /// other declared secret. These are read for it; a generated value needs no comparison.
     ///
     /// # Errors
-    /// [`ErrorKind::Policy`] with the report; as [`generate`](crate::generate); and whatever reading
+    /// [`ErrorKind::Conflict`] if a rotation is pending; [`ErrorKind::Policy`] with the report; as [`generate`](crate::generate); and whatever reading
     /// another declared secret answers, but that it is absent or malformed.
     pub async fn check(&self, value: Option<&Secret>) -> Result<Vec<Finding>> {
-        let checked = self.judged(value).await;
+        let checked = self.to_begin_with(value).await;
         checked
             .map(|(_, warnings)| warnings)
             .map_err(|error| error.with_name(self.name()))
+    }
+
+    /// The new value, with what the policy warns of, if no rotation is under way.
+    pub(super) async fn to_begin_with(
+        &self,
+        value: Option<&Secret>,
+    ) -> Result<(Secret, Vec<Finding>)> {
+        let Some(version) = self.pending() else {
+            return self.judged(value).await;
+        };
+        let message = format!("version {version} is pending: a rotation was not finished");
+        let help = format!(
+            "`strongroom rotate {0} --resume` tells the consumer again and puts it in force, \
+             `strongroom rotate {0} --abort` discards it",
+            self.name()
+        );
+        Err(Error::new(ErrorKind::Conflict, message).with_help(help))
     }
 
     /// The new value, with what the policy warns of.
