@@ -28,6 +28,12 @@ impl Rotation {
         let (value, warnings) = self.to_begin_with(value).await?;
         let stored = self.declared.encoding.encode(&value);
         check_size(self.name(), &stored)?;
+        let version = self.store(&stored).await?;
+        Ok(self.begun(value, stored, version, warnings))
+    }
+
+    /// Writes a value over the version that was looked at, as the pending one where there are stages.
+    async fn store(&self, stored: &Secret) -> Result<Option<Version>> {
         let stage = match self.method {
             Method::Staged => Stage::Pending,
             Method::Replacing => Stage::Current,
@@ -42,17 +48,17 @@ impl Rotation {
         put.overlap = self.overlap;
         let version = match self.place.provider.put(&put).await {
             Ok(version) => version,
-            Err(error) if may_have_happened(&error) => self
-                .written(stage, &stored)
-                .await
-                .ok_or_else(|| unclear(error))?,
+            Err(error) if may_have_happened(&error) => {
+                let written = self.written(stage, stored).await;
+                written.ok_or_else(|| unclear(error))?
+            }
             Err(error) => return Err(error),
         };
         if self.method == Method::Staged && version.is_none() {
             let message = "the pending value has no version, so it can't be put in force";
             return Err(Error::new(ErrorKind::Malformed, message));
         }
-        Ok(self.begun(value, stored, version, warnings))
+        Ok(version)
     }
 
     /// The version of the value, if a write whose answer got lost has happened.
@@ -61,7 +67,8 @@ impl Rotation {
         same(&found, stored).then(|| found.metadata().version().cloned())
     }
 
-    /// Takes up an interrupted rotation: its value is the pending one, judged again.
+    /// Takes up an interrupted rotation: its value is the pending one, judged again. A field is written
+    /// once more, into the document that is in force by now.
     ///
     /// # Errors
     /// [`ErrorKind::Absent`] if nothing is pending, [`ErrorKind::Unsupported`], saying what is in
@@ -87,7 +94,12 @@ impl Rotation {
             })?;
         let value = self.declared.encoding.decode(&stored)?;
         let (value, warnings) = self.judged(Some(&value)).await?;
-        Ok(self.begun(value, stored, Some(version), warnings))
+        // The fields beside it may have been written since, and a pending document holds the old ones.
+        let version = match self.place.is_field() {
+            true => self.store(&stored).await?,
+            false => Some(version),
+        };
+        Ok(self.begun(value, stored, version, warnings))
     }
 
     /// Says what is in force where nothing is pending.

@@ -72,6 +72,11 @@ impl Place {
         value(self.provider.fetch(&[request]).await.pop())
     }
 
+    /// Reports whether the target is a field of a document.
+    pub(super) fn is_field(&self) -> bool {
+        self.document().is_some()
+    }
+
     /// The document that the target is a field of.
     fn document(&self) -> Option<Target> {
         let Target {

@@ -6,6 +6,7 @@ mod credentials;
 mod doctor;
 mod faults;
 mod reads;
+mod rotation;
 mod shown;
 mod writes;
 
