@@ -13,7 +13,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use strongroom::provider::{Description, Expect, ProviderHealth, Put, Reply, Request, Target};
+use strongroom::provider::{
+    Description, Expect, ProviderHealth, Put, Reply, Request, Stage, Target,
+};
 use strongroom::{Backend, Error, ErrorKind, Metadata, Result, Secret, SecretName};
 use strongroom::{SecretProvider, Version};
 
@@ -72,8 +74,10 @@ impl Notebook {
         Error::new(ErrorKind::Transient, message)
     }
 
-    fn fetch_one(&self, target: &Target) -> Result<Reply> {
+    fn fetch_one(&self, request: &Request) -> Result<Reply> {
+        let target = &request.target;
         fault(&target.name)?;
+        current_only(&target.name, &request.stage)?;
         let lines = self.read()?;
         let (version, value) = lines
             .get(&target.name)
@@ -102,6 +106,17 @@ impl Notebook {
             false => {
                 Err(Error::new(ErrorKind::Conflict, "another version is there").with_name(name))
             }
+        }
+    }
+}
+
+/// Refuses what the notebook doesn't have: pending and former values.
+fn current_only(name: &SecretName, stage: &Stage) -> Result<()> {
+    match stage {
+        Stage::Current => Ok(()),
+        _ => {
+            let message = "the notebook holds current values alone";
+            Err(Error::new(ErrorKind::Unsupported, message).with_name(name))
         }
     }
 }
@@ -145,13 +160,18 @@ impl SecretProvider for Notebook {
     async fn fetch(&self, wanted: &[Request]) -> Vec<Result<Reply>> {
         wanted
             .iter()
-            .map(|request| self.fetch_one(&request.target))
+            .map(|request| self.fetch_one(request))
             .collect()
     }
 
     async fn put(&self, put: &Put) -> Result<Option<Version>> {
         let mut lines = self.read()?;
         let name = &put.target.name;
+        current_only(name, &put.stage)?;
+        if put.overlap.is_some() {
+            let message = "the notebook keeps no former value";
+            return Err(Error::new(ErrorKind::Unsupported, message).with_name(name));
+        }
         let version = self.expect(&lines, name, &put.expect)?.saturating_add(1);
         let value = base16ct::lower::encode_string(put.value.expose_bytes());
         lines.insert(name.clone(), (version, value));

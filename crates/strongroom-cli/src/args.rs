@@ -9,8 +9,8 @@ use clap::{Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, 
 use clap::{ValueEnum, ValueHint};
 
 use crate::commands::{
-    completions, doctor, generate, get, git_merge, git_textconv, init, inspect, key, list, rm, run,
-    set, validate, watch,
+    completions, doctor, generate, get, git_merge, git_textconv, init, inspect, key, list, rm,
+    rotate, run, set, validate, watch,
 };
 use crate::exit::{FINE, Failure, USAGE, output};
 use crate::usage;
@@ -111,6 +111,7 @@ pub(crate) enum Command {
     Rm(rm::Args),
     List(list::Args),
     Generate(generate::Args),
+    Rotate(rotate::Args),
     Run(run::Args),
     Watch(watch::Args),
     Key(key::Args),

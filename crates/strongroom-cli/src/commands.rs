@@ -15,6 +15,7 @@ pub(crate) mod inspect;
 pub(crate) mod key;
 pub(crate) mod list;
 pub(crate) mod rm;
+pub(crate) mod rotate;
 pub(crate) mod run;
 pub(crate) mod set;
 pub(crate) mod validate;
@@ -33,6 +34,7 @@ pub(crate) fn run(command: Command, context: &Context<'_>) -> Outcome {
         Command::List(args) => list::run(&args, context),
         Command::Generate(args) => generate::run(&args, context),
         Command::Key(args) => key::run(args, context),
+        Command::Rotate(args) => rotate::run(&args, context),
         Command::Run(args) => run::run(&args, context),
         Command::Watch(args) => watch::run(&args, context),
         Command::GitMerge(args) => git_merge::run(&args, context),

@@ -16,7 +16,7 @@
 //! | code | meaning |
 //! |---|---|
 //! | 0 | fine |
-//! | 1 | the check failed: policy, guard rail, a malformed value |
+//! | 1 | the check failed: policy, guard rail, a malformed value; a hook of `rotate` |
 //! | 2 | usage or configuration |
 //! | 3 | absent |
 //! | 4 | denied, or our own credential is missing or was refused |
@@ -35,6 +35,12 @@
 //! findings of a `validate` and the `conflicts` of a `git-merge` are its result, and no `error`.
 //! Warnings go to standard error as text, except those of `inspect` and `validate`, which are among
 //! their `findings`, and those of `doctor`, which are among its checks.
+//!
+//! `rotate` writes `{"schema":1,"name","method","version","former","hook","previous":{"version","until"}}`:
+//! `method` is `staged` or `replacing`, `previous` null where the former value is kept nowhere. With `--dry-run`
+//! it is `{"schema":1,"name","provider","method","former","steps":[…],"undo"}`, with `--abort`
+//! `{"schema":1,"name","discarded"}`. A hook that failed is an error of the kind `hook`, which has
+//! `"rotation":{"method","former","version","undone","undo_error"}`; only this kind is none of the library's.
 //!
 //! `doctor` writes `{"schema":1,"ok","configuration":[…],"providers":[{"provider","address",
 //! "checks":[…],"policy"}]}`: `provider` is a name of the manifest's `providers`, or null for the chosen

@@ -220,6 +220,13 @@ impl<'a> ErrorBody<'a> {
     }
 }
 
+impl ErrorBody<'_> {
+    /// Replaces the kind, for what none of the library's says.
+    pub(crate) fn of_kind(self, kind: &'static str) -> Self {
+        Self { kind, ..self }
+    }
+}
+
 fn causes(error: &Error) -> Vec<String> {
     std::iter::successors(error.source(), |cause| (*cause).source())
         .map(ToString::to_string)

@@ -265,6 +265,11 @@ impl SecretProvider for Chain {
         let member = self.find_history(target).await?;
         member.provider.promote(target, version).await
     }
+
+    async fn discard(&self, target: &Target, version: &Version) -> Result<()> {
+        let member = self.find_history(target).await?;
+        member.provider.discard(target, version).await
+    }
 }
 
 impl Member {

@@ -333,12 +333,7 @@ impl Connection {
 
     /// Reports whether a name is lent: reading it anew is how its new end is learnt.
     pub(crate) fn is_lent(&self, name: &SecretName) -> bool {
-        let source = self
-            .0
-            .declared
-            .get(name)
-            .and_then(|known| known.source.as_ref());
-        source.is_some_and(|source| source.lease)
+        self.0.declared.get(name).is_some_and(Declared::is_leased)
     }
 
     /// Asks the provider of this name whether it works and whether our credential does.
@@ -357,6 +352,12 @@ impl Connection {
             outcome = outcome.and(closed);
         }
         outcome
+    }
+
+    /// The provider of a name, and what to ask it for.
+    pub(crate) fn place(&self, name: &SecretName) -> Result<(Arc<dyn SecretProvider>, Target)> {
+        let route = self.route(name)?;
+        Ok((Arc::clone(route.provider), route.target))
     }
 
     fn provider(&self, key: Option<&str>) -> &Arc<dyn SecretProvider> {
@@ -439,7 +440,7 @@ pub(crate) fn no_runtime() -> Error {
     .with_help("call it from async code, or use strongroom::blocking")
 }
 
-fn check_size(name: &SecretName, secret: &Secret) -> Result<()> {
+pub(crate) fn check_size(name: &SecretName, secret: &Secret) -> Result<()> {
     if secret.len() <= MAX_VALUE_BYTES {
         return Ok(());
     }

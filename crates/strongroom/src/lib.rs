@@ -34,7 +34,8 @@
 //! everything that is wrong. A [`Secret`] is a value: wiped on drop, never printed, compared in
 //! constant time. A [`Live`] handle follows a secret that rotates. [`FromSecrets`] builds a type of
 //! your own from what it declares. [`blocking`] is the same for programs without async code, and
-//! [`Memory`] the provider for unit tests, with faults to order.
+//! [`Memory`] the provider for unit tests, with faults to order. [`rotation`] replaces the value of a
+//! secret that your service owns.
 //!
 //! # For operators
 //!
@@ -86,6 +87,7 @@ pub mod blocking;
 pub mod conformance;
 pub mod policy;
 pub mod provider;
+pub mod rotation;
 
 mod backends;
 mod chain;

@@ -5,7 +5,7 @@
 //! suite (feature `conformance`).
 
 use std::fmt::Debug;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use serde::Serialize;
@@ -146,6 +146,10 @@ pub struct Put {
     pub expect: Expect,
     /// The stage that the new version gets: [`Stage::Current`] or [`Stage::Pending`].
     pub stage: Stage,
+    /// How long the former value must stay readable as [`Stage::Previous`]; what the backend does
+    /// by itself where nothing is said. A backend that can't promise it refuses the write as
+    /// [`ErrorKind::Unsupported`].
+    pub overlap: Option<Duration>,
 }
 
 impl Put {
@@ -156,6 +160,7 @@ impl Put {
             value,
             expect: Expect::Any,
             stage: Stage::Current,
+            overlap: None,
         }
     }
 
@@ -170,6 +175,13 @@ impl Put {
     #[must_use]
     pub fn with_stage(mut self, stage: Stage) -> Self {
         self.stage = stage;
+        self
+    }
+
+    /// Sets how long the former value must stay readable.
+    #[must_use]
+    pub fn with_overlap(mut self, overlap: Duration) -> Self {
+        self.overlap = Some(overlap);
         self
     }
 }
@@ -253,6 +265,9 @@ impl VersionInfo {
 /// - No error, log line or `Debug` output holds a value, a credential, or a foreign parser's message.
 /// - Values come back as they were put, byte for byte; nothing is trimmed that the backend's
 ///   documentation doesn't say is trimmed.
+/// - A backend without stages refuses to read and to write [`Stage::Pending`] as
+///   [`ErrorKind::Unsupported`]; one that has them and nothing pending answers
+///   [`ErrorKind::Absent`].
 /// - A write either happened as a whole or not at all, and a value larger than
 ///   [`MAX_VALUE_BYTES`](crate::MAX_VALUE_BYTES) is refused as [`ErrorKind::Malformed`].
 /// - Dropping a future in the middle leaves the provider usable.
@@ -371,6 +386,16 @@ pub trait SecretProvider: Debug + Send + Sync {
     /// # Errors
     /// [`ErrorKind::Unsupported`] unless the backend has stages, and as a write.
     async fn promote(&self, target: &Target, version: &Version) -> Result<()> {
+        let _ = version;
+        Err(unsupported(self.describe(), target, "has no stages"))
+    }
+
+    /// Takes back a version that is pending: then nothing is, and what is current stays so.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] unless the backend has stages, [`ErrorKind::Conflict`] if this
+    /// version is not the pending one or is current by now, and as a write.
+    async fn discard(&self, target: &Target, version: &Version) -> Result<()> {
         let _ = version;
         Err(unsupported(self.describe(), target, "has no stages"))
     }

@@ -79,7 +79,11 @@ pub(crate) fn run(args: &Args, context: &Context<'_>) -> Outcome {
 /// Of our own variables only the deployment stays: an unknown one may be a mistyped key, and the
 /// program's own guard rails need to know where it runs. Credentials of a backend that is not in use
 /// are not ours: the program may have a use for them, as for AWS's.
-fn withhold_credentials(command: &mut Command, context: &Context<'_>, schemes: &BTreeSet<String>) {
+pub(super) fn withhold_credentials(
+    command: &mut Command,
+    context: &Context<'_>,
+    schemes: &BTreeSet<String>,
+) {
     let ours = |name: &&str| name.starts_with("STRONGROOM_") && *name != "STRONGROOM_ENV";
     let credentials = context
         .backends()

@@ -73,11 +73,7 @@ pub(crate) fn run(args: &Args, context: &Context<'_>) -> Outcome {
         None => Expect::Any,
     };
     context.connected(async |connection| {
-        let value = if io::stdin().is_terminal() {
-            ask_twice(&format!("Value of {name}"))?
-        } else {
-            read(io::stdin().lock())?
-        };
+        let value = input(&name)?;
         match connection.declaration(name.as_str()) {
             Some(declared) => prove(declared, &value, context)?,
             None => context.screen.warnings(&undeclared(connection, &name)),
@@ -94,6 +90,14 @@ pub(crate) fn run(args: &Args, context: &Context<'_>) -> Outcome {
         }
         Ok(FINE)
     })
+}
+
+/// Reads a value from standard input, or asks for it on a terminal.
+pub(super) fn input(name: &SecretName) -> Result<Secret> {
+    match io::stdin().is_terminal() {
+        true => ask_twice(&format!("Value of {name}")),
+        false => read(io::stdin().lock()),
+    }
 }
 
 /// Warns of a name that the manifest doesn't have: it may be mistyped.

@@ -24,6 +24,8 @@ mod project;
 mod prompts;
 mod readme;
 #[cfg(unix)]
+mod rotate;
+#[cfg(unix)]
 mod sealed;
 #[cfg(unix)]
 mod terminal;

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 
 use super::files::batch::fail_all;
 use super::files::blocking::blocking;
+use super::files::expected::check_no_overlap;
 use super::files::failure::failure;
 use super::files::guard::Guard;
 use super::files::watch::{Subject, Watch};
@@ -190,14 +191,14 @@ impl SecretProvider for PlainFile {
         let put = put.clone();
         self.run(move |store| {
             let name = put.target.name.clone();
-            let written = if put.stage == Stage::Current {
-                match store {
-                    Store::Directory(directory) => directory.put(&put),
-                    Store::Document(document) => document.put(&put),
-                }
-            } else {
-                Err(stages())
+            let allowed = match put.stage {
+                Stage::Current => check_no_overlap(&put, "a plain file holds the current one only"),
+                _ => Err(stages()),
             };
+            let written = allowed.and_then(|()| match store {
+                Store::Directory(directory) => directory.put(&put),
+                Store::Document(document) => document.put(&put),
+            });
             written.map(Some).map_err(|error| error.with_name(&name))
         })
         .await

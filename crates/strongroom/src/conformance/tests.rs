@@ -187,6 +187,19 @@ async fn lies_about_versions_are_caught() {
         &["a pending value waits until it is promoted"],
     )
     .await;
+    catches(Lie::DiscardsNothing, &["a pending value can be discarded"]).await;
+    catches(Lie::DiscardsWhatever, &["a pending value can be discarded"]).await;
+    catches(
+        Lie::PendingIsCurrent,
+        &["a pending value waits until it is promoted"],
+    )
+    .await;
+    catches(
+        Lie::RefusesPendingLate,
+        &["pending values are read and written, or neither"],
+    )
+    .await;
+    catches(Lie::IgnoresOverlap, &["an overlap is kept or refused"]).await;
     catches(
         Lie::RestoresNothing,
         &["a deleted secret is restored whole"],

@@ -1,6 +1,6 @@
 //! Versions, stages, and bringing back what was deleted. Each is optional; none may pretend.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::check::{
     A, NOWHERE, Stop, Verdict, ask, delete, empty_writable, ensure, fail, holds, read, refused,
@@ -26,6 +26,13 @@ pub(super) const CASES: &[Case] = &[
     Case::new("a pending value waits until it is promoted", |h| {
         Box::pin(pending(h))
     }),
+    Case::new("pending values are read and written, or neither", |h| {
+        Box::pin(pending_both_ways(h))
+    }),
+    Case::new("a pending value can be discarded", |h| {
+        Box::pin(discarded(h))
+    }),
+    Case::new("an overlap is kept or refused", |h| Box::pin(overlap(h))),
     Case::new("a deleted secret is restored whole", |h| {
         Box::pin(restore(h))
     }),
@@ -147,6 +154,82 @@ async fn pending(harness: &dyn Harness) -> Verdict {
     holds(&*provider, &A, b"second", "after a refused promotion").await
 }
 
+/// A rotation asks for the pending value to find out whether the backend has stages.
+async fn pending_both_ways(harness: &dyn Harness) -> Verdict {
+    let provider = empty_writable(harness).await?;
+    super::check::write(&*provider, &A, "first").await?;
+    let request = || Request::from(A).with_stage(Stage::Pending);
+    let before = ask(&*provider, request()).await?;
+    let has_stages = match &before {
+        Ok(_) => return fail("a pending value, where none was written"),
+        Err(error) => error.kind() != ErrorKind::Unsupported,
+    };
+    if has_stages {
+        refused(before, &[ErrorKind::Absent], "reading what is not pending")?;
+    }
+    let put = Put::new(Target::new(A), text("second")).with_stage(Stage::Pending);
+    match provider.put(&put).await {
+        Err(error) if error.kind() == ErrorKind::Unsupported && has_stages => {
+            fail("a pending value is read as Absent, and writing it is Unsupported")
+        }
+        Err(error) if error.kind() == ErrorKind::Unsupported => {
+            holds(&*provider, &A, b"first", "after a refused pending value").await
+        }
+        Err(error) => Err(error.into()),
+        Ok(_) if has_stages => Ok(()),
+        Ok(_) => fail("a pending value is written, and reading it is Unsupported"),
+    }
+}
+
+async fn discarded(harness: &dyn Harness) -> Verdict {
+    let provider = empty_writable(harness).await?;
+    let first = write_version(&*provider, &A, "first").await?;
+    let target = Target::new(A);
+    let put = Put::new(target.clone(), text("second")).with_stage(Stage::Pending);
+    let Some(version) = optional(provider.put(&put).await, "has no pending values")? else {
+        return fail("a pending value without a version can't be discarded");
+    };
+    let conflict = [ErrorKind::Conflict];
+    let current = provider.discard(&target, &first).await;
+    refused(current, &conflict, "discarding the current version")?;
+    provider.discard(&target, &version).await?;
+    let pending = ask(&*provider, Request::from(A).with_stage(Stage::Pending)).await?;
+    refused(pending, &[ErrorKind::Absent], "reading what was discarded")?;
+    let again = provider.discard(&target, &version).await;
+    refused(again, &conflict, "discarding what is not pending")?;
+    holds(
+        &*provider,
+        &A,
+        b"first",
+        "after a pending value was discarded",
+    )
+    .await
+}
+
+async fn overlap(harness: &dyn Harness) -> Verdict {
+    let provider = empty_writable(harness).await?;
+    super::check::write(&*provider, &A, "first").await?;
+    let kept = Duration::from_secs(3600);
+    let put = Put::new(Target::new(A), text("second")).with_overlap(kept);
+    match provider.put(&put).await {
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::Unsupported => {
+            holds(&*provider, &A, b"first", "after a refused overlap").await?;
+            return skip("the backend can't keep the former value for a time");
+        }
+        Err(error) => return Err(error.into()),
+    }
+    let previous = read(&*provider, Request::from(A).with_stage(Stage::Previous)).await?;
+    same(previous.expose_bytes(), b"first", "the former value")?;
+    let ends = previous.metadata().expires();
+    let left = ends.and_then(|ends| ends.duration_since(SystemTime::now()).ok());
+    let nearly = kept.saturating_sub(Duration::from_secs(120));
+    ensure(
+        left.is_some_and(|left| (nearly..=kept).contains(&left)),
+        "the former value doesn't end when its overlap does",
+    )
+}
+
 async fn restore(harness: &dyn Harness) -> Verdict {
     let provider = empty_writable(harness).await?;
     super::check::write(&*provider, &A, "first").await?;
@@ -163,6 +246,8 @@ async fn nothing(harness: &dyn Harness) -> Verdict {
     refused(provider.versions(&target).await, &kinds, "versions")?;
     refused(provider.restore(&target).await, &kinds, "restore")?;
     refused(provider.promote(&target, &version).await, &kinds, "promote")?;
+    let kinds = [kinds.as_slice(), &[ErrorKind::Conflict]].concat();
+    refused(provider.discard(&target, &version).await, &kinds, "discard")?;
     super::check::is_absent(&*provider, &NOWHERE, "after all that").await
 }
 

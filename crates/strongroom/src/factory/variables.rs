@@ -19,6 +19,9 @@ const KNOWN: &[&str] = &[
     "STRONGROOM_PROVIDER",
 ];
 
+/// What `strongroom rotate` tells its hook, which may start the program again.
+const OF_HOOKS: &[&str] = &["STRONGROOM_ROTATION_VERSION", "STRONGROOM_SECRET_NAME"];
+
 /// Reports every `STRONGROOM_…` variable that means nothing, without its value.
 ///
 /// One of ours that is set to nothing is an error: a template that failed to fill it in must not
@@ -35,7 +38,8 @@ pub(super) fn check(env: &Env) -> Result<Vec<Finding>> {
         .with_help("give it a value, or unset it"));
     }
     let ours = env.names().filter(|name| name.starts_with("STRONGROOM_"));
-    let unknown = ours.filter(|name| !name.starts_with("STRONGROOM_CFG_") && !KNOWN.contains(name));
+    let ours = ours.filter(|name| !name.starts_with("STRONGROOM_CFG_"));
+    let unknown = ours.filter(|name| !KNOWN.contains(name) && !OF_HOOKS.contains(name));
     Ok(unknown
         .map(|name| {
             let help = match manifest::suggest(name, KNOWN.iter().copied()) {

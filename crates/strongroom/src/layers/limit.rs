@@ -122,6 +122,11 @@ impl SecretProvider for Limit {
         let _under_way = self.admit().await;
         self.inner.promote(target, version).await
     }
+
+    async fn discard(&self, target: &Target, version: &Version) -> Result<()> {
+        let _under_way = self.admit().await;
+        self.inner.discard(target, version).await
+    }
 }
 
 #[cfg(test)]

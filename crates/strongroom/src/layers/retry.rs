@@ -197,6 +197,12 @@ impl SecretProvider for Retry {
         self.call(call, || self.inner.promote(target, version))
             .await
     }
+
+    async fn discard(&self, target: &Target, version: &Version) -> Result<()> {
+        let call = Call::write("discard", target);
+        self.call(call, || self.inner.discard(target, version))
+            .await
+    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod doctor;
 mod faults;
 mod https;
 mod reads;
+mod rotation;
 mod shown;
 mod trust;
 mod writes;

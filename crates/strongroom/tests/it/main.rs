@@ -18,6 +18,7 @@ mod detection;
 mod layers;
 mod manifest;
 mod proxy;
+mod rotation;
 mod sealed_file;
 mod sealed_vectors;
 mod secrets;

@@ -9,6 +9,7 @@ mod doctor;
 mod kv;
 mod leases;
 mod outage;
+mod rotation;
 mod status;
 mod stub;
 mod tls;

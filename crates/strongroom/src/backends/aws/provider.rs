@@ -194,6 +194,11 @@ impl SecretProvider for Provider {
         let promoted = self.store()?.promote(target, version).await;
         promoted.map_err(|error| error.with_name(&target.name))
     }
+
+    async fn discard(&self, target: &Target, version: &Version) -> Result<()> {
+        let discarded = self.store()?.discard(target, version).await;
+        discarded.map_err(|error| error.with_name(&target.name))
+    }
 }
 
 impl fmt::Debug for Provider {

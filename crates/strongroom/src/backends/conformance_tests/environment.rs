@@ -60,7 +60,7 @@ impl Harness for Files {
 const SPELLINGS: &str = "names that differ in spelling alone are different secrets";
 const DOCUMENTS: &str = "fields of one document come from one version of it";
 /// What can't be tried on a backend that is read-only.
-const WRITES: [&str; 16] = [
+const WRITES: [&str; 19] = [
     "text is written as it is, byte for byte",
     "a write replaces the value, and no other",
     "a write that expects nothing creates only",
@@ -75,6 +75,9 @@ const WRITES: [&str; 16] = [
     "the previous value is the former one",
     "the history begins with the current version, and can be read",
     "a pending value waits until it is promoted",
+    "pending values are read and written, or neither",
+    "a pending value can be discarded",
+    "an overlap is kept or refused",
     "a deleted secret is restored whole",
     "a list follows writes and deletions",
 ];

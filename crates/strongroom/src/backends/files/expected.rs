@@ -1,7 +1,7 @@
 //! Compare-and-set.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::provider::Expect;
+use crate::provider::{Expect, Put};
 use crate::secret::Version;
 
 /// Compares what a write expects with what is there.
@@ -14,4 +14,17 @@ pub(in crate::backends) fn check_expected(expect: &Expect, found: Option<&Versio
         (Expect::Version(_), None) => "the secret was deleted since it was read",
     };
     Err(Error::new(ErrorKind::Conflict, message).with_help("read it again, then decide"))
+}
+
+/// Refuses to promise for how long the former value stays, which is not ours to say.
+pub(in crate::backends) fn check_no_overlap(put: &Put, keeps: &str) -> Result<()> {
+    match put.overlap {
+        None => Ok(()),
+        Some(_) => {
+            let message = format!("how long the former value stays can't be set: {keeps}");
+            Err(Error::new(ErrorKind::Unsupported, message)
+                .with_help("write it without an overlap of its own")
+                .with_no_effect())
+        }
+    }
 }

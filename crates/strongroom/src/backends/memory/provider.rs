@@ -90,4 +90,9 @@ impl SecretProvider for Memory {
         let work = |store: &mut Store| store.promote(target, version);
         self.write(Operation::Promote, target, work).await
     }
+
+    async fn discard(&self, target: &Target, version: &Version) -> Result<()> {
+        let work = |store: &mut Store| store.discard(target, version);
+        self.write(Operation::Discard, target, work).await
+    }
 }

@@ -28,6 +28,8 @@ pub enum Operation {
     Restore,
     /// `promote`.
     Promote,
+    /// [`SecretProvider::discard`](crate::SecretProvider::discard).
+    Discard,
 }
 
 /// How one call of [`Memory`](crate::Memory) goes wrong.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use super::json;
+use crate::backends::files::expected::check_no_overlap;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::SecretName;
 use crate::provider::{Expect, Put, Reply, Request, Stage, Target, VersionInfo};
@@ -22,6 +23,8 @@ struct Entry {
     kept: Vec<Kept>,
     current: Option<Version>,
     previous: Option<Version>,
+    /// When the previous one ends, where its writer said.
+    previous_until: Option<SystemTime>,
     pending: Option<Version>,
     deleted: bool,
 }
@@ -49,7 +52,11 @@ impl Store {
             .with_version(kept.version.clone())
             .with_created(kept.created)
             .with_provenance(provenance);
-        if let Some(expires) = kept.value.metadata().expires() {
+        let expires = match request.stage {
+            Stage::Previous => entry.previous_until,
+            _ => None,
+        };
+        if let Some(expires) = expires.or(kept.value.metadata().expires()) {
             metadata = metadata.with_expires(expires);
         }
         Ok(Reply::Value(value.with_metadata(metadata)))
@@ -65,8 +72,16 @@ impl Store {
         }
         self.expect(&key, &put.expect)?;
         match put.stage {
-            Stage::Current => Ok(self.set(key, put.value.clone())),
+            Stage::Current => {
+                let until = put
+                    .overlap
+                    .and_then(|time| SystemTime::now().checked_add(time));
+                let version = self.set(key.clone(), put.value.clone());
+                self.entry(&key).previous_until = until;
+                Ok(version)
+            }
             Stage::Pending => {
+                check_no_overlap(put, "the value stays until the pending one is promoted")?;
                 let version = self.keep(&key, put.value.clone());
                 self.entry(&key).pending = Some(version.clone());
                 Ok(version)
@@ -131,6 +146,19 @@ impl Store {
         if entry.current.as_ref() != Some(version) {
             entry.make_current(version.clone());
         }
+        Ok(())
+    }
+
+    pub(super) fn discard(&mut self, target: &Target, version: &Version) -> Result<()> {
+        let key = self.writable_key(target)?;
+        let entry = self.entries.get_mut(&key).filter(|entry| !entry.deleted);
+        let entry = entry.ok_or_else(absent)?;
+        if entry.pending.as_ref() != Some(version) {
+            let message = "this version is not the pending one";
+            return Err(Error::new(ErrorKind::Conflict, message));
+        }
+        entry.pending = None;
+        entry.kept.retain(|kept| kept.version != *version);
         Ok(())
     }
 
@@ -218,7 +246,10 @@ impl Entry {
     fn at(&self, stage: &Stage) -> Option<&Kept> {
         let version = match stage {
             Stage::Current => self.current.as_ref(),
-            Stage::Previous => self.previous.as_ref(),
+            Stage::Previous => self.previous.as_ref().filter(|_| {
+                let now = SystemTime::now();
+                self.previous_until.is_none_or(|until| now < until)
+            }),
             Stage::Pending => self.pending.as_ref(),
             Stage::Exact(version) => Some(version),
         };
@@ -231,6 +262,7 @@ impl Entry {
             self.pending = None;
         }
         self.previous = self.current.replace(version);
+        self.previous_until = None;
     }
 }
 

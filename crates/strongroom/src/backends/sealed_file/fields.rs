@@ -10,7 +10,7 @@ use super::crypto::random;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The largest number that a line may hold.
-const MAX_NUMBER: u64 = i64::MAX as u64;
+pub(super) const MAX_NUMBER: u64 = i64::MAX as u64;
 
 /// Reads a decimal number without sign or leading zeros.
 pub(super) fn number(text: &str) -> Option<u64> {

@@ -114,20 +114,19 @@ impl SecretProvider for Provider {
 
     async fn put(&self, put: &Put) -> Result<Option<Version>> {
         if put.stage != Stage::Current {
-            let message = "a sealed file holds no pending values";
-            return Err(Error::new(ErrorKind::Unsupported, message).with_name(&put.target.name));
+            return Err(no_pending().with_name(&put.target.name));
         }
-        let (value, expect) = (put.value.clone(), put.expect.clone());
+        let (value, expect, overlap) = (put.value.clone(), put.expect.clone(), put.overlap);
         self.run_on(&put.target, move |file, place| {
             file.change(|unlocked| {
                 let found = place.version(unlocked)?;
                 check_expected(&expect, found.as_ref())?;
                 match place.field {
-                    None => unlocked.with_value(place.entry, &value),
+                    None => unlocked.with_value(place.entry, &value, overlap),
                     Some(field) => {
                         let document = place.with_field(unlocked, field, Some(&value))?;
                         let document = Secret::from_bytes(document.unwrap_or_default());
-                        unlocked.with_value(place.entry, &document)
+                        unlocked.with_value(place.entry, &document, overlap)
                     }
                 }
             })
@@ -153,7 +152,7 @@ impl SecretProvider for Provider {
                     None => (unlocked.with_lines(place.entry, "")?, ()),
                     Some(rest) => {
                         let (text, _) =
-                            unlocked.with_value(place.entry, &Secret::from_bytes(rest))?;
+                            unlocked.with_value(place.entry, &Secret::from_bytes(rest), None)?;
                         (text, ())
                     }
                 })
@@ -207,6 +206,9 @@ impl SecretProvider for Provider {
 }
 
 fn answer(unlocked: &Unlocked, request: &Request) -> Result<Reply> {
+    if request.stage == Stage::Pending {
+        return Err(no_pending());
+    }
     let place = Place::of(&request.target)?;
     let version = unlocked.version(place.entry, &request.stage)?;
     if request.known.as_ref() == Some(&version) && place.version(unlocked)?.is_some() {
@@ -289,6 +291,11 @@ impl<'a> Place<'a> {
     fn fault(&self, fault: Fault) -> Error {
         fault.in_file(Path::new(&format!("the entry `{}`", self.entry)))
     }
+}
+
+fn no_pending() -> Error {
+    let message = "a sealed file holds no pending values";
+    Error::new(ErrorKind::Unsupported, message)
 }
 
 fn absent(place: &Place<'_>) -> Error {

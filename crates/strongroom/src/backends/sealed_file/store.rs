@@ -123,7 +123,7 @@ impl SealedFile {
         let name = entry_name(name)?;
         self.change(|unlocked| {
             check_expected(expect, unlocked.current(name)?.as_ref())?;
-            unlocked.with_value(name, value)
+            unlocked.with_value(name, value, None)
         })
     }
 

@@ -103,7 +103,8 @@ impl Unlocked {
         found.ok_or_else(|| {
             let message = format!("the entry `{name}` holds no such version");
             Error::new(ErrorKind::Absent, message).with_help(
-                "the version before the current one is kept for seven days, and no older one",
+                "the version before the current one is kept for a time, seven days if nobody said otherwise, \
+                 and no older one",
             )
         })
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::kv::{self, Document, Kv, Read};
 use super::session::Session;
 use super::settings::{self, KvVersion, Settings, wrong};
-use crate::backends::files::expected::check_expected;
+use crate::backends::files::expected::{check_expected, check_no_overlap};
 use crate::backends::files::value::check_size;
 use crate::error::{Error, ErrorKind, Result};
 use crate::provider::{Expect, Put, Reply, Request, Stage, Target, VersionInfo};
@@ -103,6 +103,7 @@ impl Store {
             let message = "Vault's key-value store holds no pending values";
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
+        check_no_overlap(put, "Vault keeps as many versions as the mount says")?;
         check_size(put.value.expose_bytes(), &"the value")?;
         let generation = self.kv.generation().await;
         let _alone = match generation.map_err(Error::with_no_effect)? {

@@ -21,7 +21,8 @@ pub(super) enum Lie {
     SaysReadOnly, SaysWritable, IgnoresExpect, WritesInSpiteOfConflict, LooksThenWrites,
     KeepsTheFirst, KeepsDeleted, DeletesNothingGladly, DeletesWhatever, WritesInParts,
     VersionOfTheValue, PutInventsVersions, OldestFirst, PromotesNothing, RestoresNothing,
-    FindsHistoryAnywhere,
+    FindsHistoryAnywhere, DiscardsNothing, DiscardsWhatever, IgnoresOverlap,
+    PendingIsCurrent, RefusesPendingLate,
     Unsorted, Repeats, IgnoresPrefix, PrefixOfSegments, ListsItself,
     ForgetsClose, ClosesOnce, Sick, NeverHealthy, BreaksWhenDropped, DescribesCredential,
     DescribesChange, OneStoreForAll,
@@ -214,6 +215,9 @@ impl SecretProvider for Liar {
         match self.lie {
             Lie::SaysWritable => return Err(unsupported()),
             Lie::IgnoresExpect => put.expect = Expect::Any,
+            Lie::IgnoresOverlap => put.overlap = None,
+            Lie::PendingIsCurrent => put.stage = Stage::Current,
+            Lie::RefusesPendingLate if put.stage == Stage::Pending => return Err(unsupported()),
             Lie::KeepsTheFirst if present => return Ok(None),
             Lie::TakesAnySize if put.value.len() > MAX_VALUE_BYTES => {
                 return Ok(self.inner.set(name.as_str(), put.value));
@@ -326,6 +330,17 @@ impl SecretProvider for Liar {
         match self.lie {
             Lie::PromotesNothing => Ok(()),
             _ => self.inner.promote(target, version).await,
+        }
+    }
+
+    async fn discard(&self, target: &Target, version: &Version) -> Result<()> {
+        match self.lie {
+            Lie::DiscardsNothing => Ok(()),
+            Lie::DiscardsWhatever => {
+                let _ = self.inner.discard(target, version).await;
+                Ok(())
+            }
+            _ => self.inner.discard(target, version).await,
         }
     }
 }

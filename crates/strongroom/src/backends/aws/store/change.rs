@@ -1,10 +1,12 @@
 //! Changes of secrets by name: of a whole secret of AWS, or of one field of it.
 
 use super::write::{Content, Written, contended};
-use super::{ATTEMPTS, Document, PENDING, Store, could_be, field_of, in_document};
+use super::{
+    ATTEMPTS, Described, Document, PENDING, Store, could_be, field_of, in_document, labelled,
+};
 use crate::backends::aws::failure::{Failure, INVALID_REQUEST, NOT_FOUND};
 use crate::backends::aws::place::Place;
-use crate::backends::files::expected::check_expected;
+use crate::backends::files::expected::{check_expected, check_no_overlap};
 use crate::backends::files::json;
 use crate::backends::files::value::check_size;
 use crate::error::{Error, ErrorKind, Result};
@@ -15,6 +17,7 @@ impl Store {
     pub(in crate::backends::aws) async fn put(&self, put: &Put) -> Result<Version> {
         let place = Place::of(self.settings(), &put.target)?;
         check_size(put.value.expose_bytes(), &"the value")?;
+        check_no_overlap(put, "AWS keeps the previous one until the next write")?;
         let pending = match put.stage {
             Stage::Current => false,
             Stage::Pending => true,
@@ -149,7 +152,7 @@ impl Store {
             }
             Err(error) => return Err(error),
         }
-        let was_pending = super::labelled(&now.labels, PENDING).as_ref() == Some(version);
+        let was_pending = labelled(&now.labels, PENDING).as_ref() == Some(version);
         if was_pending {
             // Left there it would do no harm: nothing is pending that is in force.
             let _ = self.take_label(id, PENDING, version).await;
@@ -183,6 +186,35 @@ impl Store {
             false => Err(conflict(&format!(
                 "other fields of `{id}` are not as they were when this version was written"
             ))),
+        }
+    }
+
+    /// Takes the label of a pending version, which AWS forgets by itself then.
+    pub(in crate::backends::aws) async fn discard(
+        &self,
+        target: &Target,
+        version: &Version,
+    ) -> Result<()> {
+        let place = Place::of(self.settings(), target)?;
+        let id = &place.id;
+        let now = match self.describe(id).await {
+            Ok(now) => now,
+            Err(failure) => return Err(self.unwritten(id, failure)),
+        };
+        if now.deleted.is_some() {
+            return Err(self.gone(id, now.deleted));
+        }
+        let is_pending = |now: &Described| labelled(&now.labels, PENDING).as_ref() == Some(version);
+        if !is_pending(&now) || now.current.as_ref() == Some(version) {
+            return Err(conflict("this version is not the pending one"));
+        }
+        let failure = match self.take_label(id, PENDING, version).await {
+            Ok(()) => return Ok(()),
+            Err(failure) => failure,
+        };
+        match self.describe(id).await {
+            Ok(now) if !is_pending(&now) => Ok(()),
+            _ => Err(self.unwritten(id, failure)),
         }
     }
 

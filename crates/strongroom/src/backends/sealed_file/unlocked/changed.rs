@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::provider::Stage;
 use crate::secret::{Secret, Version};
 
-/// How long the value before a write can still be read and brought back.
+/// How long the value before a write can still be read and brought back, where nobody says.
 const PREVIOUS_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 impl Unlocked {
@@ -23,6 +23,7 @@ impl Unlocked {
         &self,
         name: &str,
         value: &Secret,
+        overlap: Option<Duration>,
     ) -> Result<(String, Version)> {
         let found = match self.document.lines_of(name) {
             Some(_) => Some(self.entries_of(name)?),
@@ -36,7 +37,7 @@ impl Unlocked {
         let leading = Entry::current(name, &version, now);
         let mut lines = Entry::seal(&self.data, &leading, value.expose_bytes())?;
         if let Some(former) = current {
-            lines.push_str(&self.as_previous(former)?);
+            lines.push_str(&self.as_previous(former, overlap.unwrap_or(PREVIOUS_KEPT))?);
         }
         Ok((self.with_lines(name, &lines)?, Version::new(version)))
     }
@@ -55,13 +56,17 @@ impl Unlocked {
         let (current, _) = self.entries_of(name)?;
         let leading = Entry::current(name, wanted.version, wanted.created);
         let mut lines = Entry::seal(&self.data, &leading, &wanted.open(&self.data)?)?;
-        lines.push_str(&self.as_previous(current)?);
+        lines.push_str(&self.as_previous(current, PREVIOUS_KEPT)?);
         self.with_lines(name, &lines).map(Some)
     }
 
-    fn as_previous(&self, former: Entry<'_>) -> Result<String> {
-        let now = SystemTime::now();
-        let expires = fields::seconds(now.checked_add(PREVIOUS_KEPT).unwrap_or(now));
+    fn as_previous(&self, former: Entry<'_>, kept: Duration) -> Result<String> {
+        let expires = fields::seconds(SystemTime::now()).checked_add(kept.as_secs());
+        let expires = expires.filter(|expires| *expires <= fields::MAX_NUMBER);
+        let expires = expires.ok_or_else(|| {
+            let message = "the time for which the former value is to be kept is too long";
+            Error::new(ErrorKind::Unsupported, message).with_no_effect()
+        })?;
         let leading = Entry::previous(former.name, former.version, former.created, expires);
         Entry::seal(&self.data, &leading, &former.open(&self.data)?)
     }
