@@ -385,6 +385,26 @@ mod tests {
     use crate::env::{Deployment, Env};
     use crate::rails::GuardRails;
 
+    // The program chooses the tables behind it, and there are some that know no such name.
+    #[test]
+    fn a_host_of_other_letters_is_brought_to_ascii() {
+        for (host, ascii) in [
+            ("Bücher.example", "xn--bcher-kva.example"),
+            ("日本語。example", "xn--wgv71a119e.example"),
+            ("vault.internal", "vault.internal"),
+        ] {
+            let url = reqwest::Url::parse(&format!("https://{host}:8200/")).unwrap();
+            assert_eq!(url.host_str(), Some(ascii));
+        }
+        // A name that mixes directions, and one that is no encoding of any.
+        for host in ["a\u{5d0}.example", "xn--a.example"] {
+            assert!(
+                reqwest::Url::parse(&format!("https://{host}/")).is_err(),
+                "{host}"
+            );
+        }
+    }
+
     #[test]
     fn a_proxy_of_a_kind_that_would_be_left_out_is_refused() {
         for (proxy, fits) in [

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
-use x509_cert::Certificate;
-use x509_cert::der::Decode as _;
-use x509_cert::time::Time;
-
 use crate::examination::Check;
+
+mod contents;
+
+use contents::Contents;
 
 const DAY: u64 = 24 * 60 * 60;
 
@@ -15,22 +15,15 @@ const SOON: u64 = 21;
 
 /// Judges the time that a certificate has left.
 pub(super) fn judge(subject: &str, der: &[u8], now: SystemTime) -> Check {
-    let Ok(certificate) = Certificate::from_der(der) else {
+    let Some(contents) = Contents::from_der(der) else {
         return Check::warning(subject, "it can't be read, so its end is not known");
     };
-    let about = certificate.tbs_certificate();
-    let validity = about.validity();
-    let moment = |time: Time| SystemTime::UNIX_EPOCH.checked_add(time.to_unix_duration());
-    let (Some(begins), Some(ends)) = (moment(validity.not_before), moment(validity.not_after))
-    else {
-        return Check::warning(subject, "its end is no moment that this machine knows");
-    };
-    let (owner, issuer) = (about.subject(), about.issuer());
-    let signed = match owner == issuer {
+    let (begins, ends) = (contents.not_before, contents.not_after);
+    let signed = match contents.subject == contents.issuer {
         true => "signed by itself".to_owned(),
-        false => format!("signed by {}", named(&issuer.to_string())),
+        false => format!("signed by {}", named(&contents.issuer)),
     };
-    let whose = format!("{}, {signed}", named(&owner.to_string()));
+    let whose = format!("{}, {signed}", named(&contents.subject));
     let date = |moment| {
         let shown = humantime::format_rfc3339_seconds(moment).to_string();
         shown.split('T').next().unwrap_or_default().to_owned()
