@@ -169,7 +169,7 @@ fn only_named(arguments: &[OsString]) -> clap::Command {
 type Define = fn(clap::Command) -> clap::Command;
 
 /// The variants of [`Command`]. Who is missing here is found by the whole definition.
-const DEFINITIONS: [(&str, Define); 14] = [
+const DEFINITIONS: [(&str, Define); 16] = [
     ("init", init::Args::augment_args),
     ("inspect", inspect::Args::augment_args),
     ("validate", validate::Args::augment_args),
@@ -179,7 +179,9 @@ const DEFINITIONS: [(&str, Define); 14] = [
     ("rm", rm::Args::augment_args),
     ("list", list::Args::augment_args),
     ("generate", generate::Args::augment_args),
+    ("rotate", rotate::Args::augment_args),
     ("run", run::Args::augment_args),
+    ("watch", watch::Args::augment_args),
     ("key", key::Args::augment_args),
     ("git-merge", git_merge::Args::augment_args),
     ("git-textconv", git_textconv::Args::augment_args),

@@ -33,7 +33,7 @@
 //! [`SecretsFactory::detect`] answers with [`Secrets`], or with one [`Error`] whose report lists
 //! everything that is wrong. A [`Secret`] is a value: wiped on drop, never printed, compared in
 //! constant time. A [`Live`] handle follows a secret that rotates. [`FromSecrets`] builds a type of
-//! your own from what it declares. [`blocking`] is the same for programs without async code, and
+//! your own from what it declares, and [`Secrets::watch_as`] replaces it as a whole. [`blocking`] is the same for programs without async code, and
 //! [`Memory`] the provider for unit tests, with faults to order. [`rotation`] replaces the value of a
 //! secret that your service owns.
 //!
@@ -63,6 +63,20 @@
 //! is refused in production unless the manifest says `danger_allow_weaker_chain`. What production
 //! refuses is listed by [`Rail`]; what makes a value too weak, by [`policy`].
 //!
+//! While the service runs, the manifest's `cache` says how long values are held:
+//!
+//! ```toml
+//! [default.cache]
+//! ttl = "5m"            # 1s to 30d: read again before a value is so old
+//! max_stale = "1h"      # 1s to 30d: handed out so long after the backend last confirmed it
+//! negative_ttl = "5s"   # 0s to 10m: an absence is believed so long
+//! overlap = "10m"       # 0s to 30d: the former value is `Live::previous` so long
+//! ```
+//!
+//! Values are read again at 80 to 95 % of `ttl`, all those of one provider in one call, and at once after
+//! [`SecretProvider::changed`]. A failing provider is asked again after a pause of 1 s to a bound that
+//! doubles up to a minute. [`Secrets::health`] and [`Secrets::events`] tell how it goes.
+//!
 //! # For authors of backends
 //!
 //! Implement [`SecretProvider`], put it into a [`Backend`] row and register the row with
@@ -74,8 +88,13 @@
 //!
 //! `vault` is the backend for Vault and OpenBao, `aws` that for AWS Secrets Manager, and `aws-sso` adds
 //! its logins by IAM Identity Center and by programs. `yaml` reads YAML documents in the plain-file
-//! backend, `zxcvbn` adds its score to the rules for passwords, `conformance` is the suite for authors of
-//! backends. None is on by default.
+//! backend, `zxcvbn` adds its score to the rules for passwords, `metrics` counts for a recorder of the crate
+//! of that name what the refresh does, `conformance` is the suite for authors of backends. None is on by
+//! default.
+//!
+//! With `metrics` there are `strongroom_readings_total` (labels `provider`, `outcome`),
+//! `strongroom_reading_seconds` (`provider`), `strongroom_events_total` (`secret`, `event`) and
+//! `strongroom_secrets` (`state`: `fresh`, `stale`, `unusable`).
 
 #![cfg_attr(
     test,

@@ -68,9 +68,9 @@ struct Model {
 
 #[tokio::test(start_paused = true)]
 async fn no_history_breaks_a_rule() {
-    let seed = std::env::var("STRONGROOM_TEST_SEED")
-        .ok()
-        .and_then(|seed| seed.parse().ok());
+    let process = crate::Env::process();
+    let seed = process.var("STRONGROOM_TEST_SEED").unwrap();
+    let seed = seed.and_then(|seed| seed.parse().ok());
     let seed: u64 = seed.unwrap_or_else(|| getrandom::u64().unwrap());
     println!("again with STRONGROOM_TEST_SEED={seed}");
     let mut bytes = [0; 32];
