@@ -297,6 +297,7 @@ impl Connection {
     }
 
     pub(crate) async fn boot_by(self, clock: Clock) -> Result<Secrets> {
+        let began = clock.now();
         let (validation, values) = Validation::of(&self).await;
         for warning in validation.report.warnings() {
             self.0.rails.say(warning.clone());
@@ -307,7 +308,7 @@ impl Connection {
                 let _ = self.close().await;
                 Err(error)
             }
-            None => Ok(Secrets::new(self, values, clock)),
+            None => Ok(Secrets::new(self, values, clock, began)),
         }
     }
 

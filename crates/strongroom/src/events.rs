@@ -64,7 +64,8 @@ pub enum EventKind {
         #[serde(serialize_with = "as_word")]
         error: ErrorKind,
     },
-    /// A consumer said that the value is refused where it is used.
+    /// A consumer said that the value is refused where it is used. Told once for each reading that such
+    /// reports lead to.
     Rejected,
 }
 

@@ -1,11 +1,12 @@
 //! The state of what is held, for `/health` and for people.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
 use crate::connection::Connection;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::name::SecretName;
 use crate::refresh::{Entry, Status};
 use crate::report::Finding;
@@ -74,20 +75,23 @@ impl Health {
     /// `now` is by the clock of the refresh.
     pub(crate) fn of<'a>(
         connection: &Connection,
-        closed: bool,
+        outage: Option<Error>,
         scope: &str,
         now: Duration,
         held: impl Iterator<Item = &'a Entry>,
+        unbuilt: &BTreeMap<SecretName, String>,
     ) -> Self {
         let mut health = Self {
             status: HealthStatus::Ready,
             reasons: Vec::new(),
             secrets: Vec::new(),
         };
-        if closed {
-            health.status = HealthStatus::Failed;
-            health.reasons.push("the secrets were shut down".to_owned());
-            return health;
+        if let Some(error) = outage {
+            health.reasons.push(error.message().to_owned());
+            if error.kind() == ErrorKind::Closed {
+                health.status = HealthStatus::Failed;
+                return health;
+            }
         }
         let said = connection.rails().said();
         // A view tells nothing of what lies outside it.
@@ -100,7 +104,7 @@ impl Health {
             .reasons
             .extend(said.map(|finding| finding.message.clone()));
         for entry in held {
-            health.add(connection, entry, now);
+            health.add(connection, entry, now, unbuilt.get(&entry.name));
         }
         if health.status == HealthStatus::Ready && !health.reasons.is_empty() {
             health.status = HealthStatus::Degraded;
@@ -109,12 +113,19 @@ impl Health {
         health
     }
 
-    fn add(&mut self, connection: &Connection, entry: &Entry, now: Duration) {
+    fn add(
+        &mut self,
+        connection: &Connection,
+        entry: &Entry,
+        now: Duration,
+        unbuilt: Option<&String>,
+    ) {
         let status = entry.status().clone();
         let held = entry.live.held();
         let metadata = held.as_ref().map(|secret| secret.metadata());
         let age = metadata.and_then(|known| since(known.created()?));
         let mut problems = problems(&status, entry.live.with(|_| ()).err());
+        problems.extend(unbuilt.cloned());
         let declared = connection.declaration(entry.name.as_str());
         if let (Some(age), Some(limit)) = (age, declared.and_then(|known| known.rotate_after))
             && age > limit
@@ -158,7 +169,6 @@ fn problems(status: &Status, refusal: Option<Error>) -> Vec<String> {
     if let Some(reason) = &status.refused {
         problems.push(format!("a new value was refused: {reason}"));
     }
-    problems.extend(status.unbuilt.clone());
     problems
 }
 

@@ -210,6 +210,11 @@ impl<T: 'static> Live<T> {
         }
     }
 
+    /// Returns a number that rises with each value that is another one.
+    pub(crate) fn sequence(&self) -> u64 {
+        self.shared.state.load().sequence
+    }
+
     /// Returns until when the value is handed out, and until when it is fresh.
     pub(crate) fn terms(&self) -> Option<Terms> {
         match &self.shared.state.load().current {

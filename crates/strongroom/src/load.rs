@@ -56,6 +56,9 @@ pub trait FromSecrets: Sized {
 
     /// Builds the type from what was found.
     ///
+    /// For [`Secrets::watch_as`](crate::Secrets::watch_as) it runs again whenever one of them rotates, on
+    /// the runtime of the boot and while nothing else is refreshed: it must not wait for anything.
+    ///
     /// # Errors
     /// Whatever reading a required secret, or parsing it, fails with.
     fn from_secrets(found: &Loaded<'_>) -> Result<Self>;

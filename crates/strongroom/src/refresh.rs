@@ -17,18 +17,19 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::clock::Clock;
-use crate::connection::Connection;
+use crate::connection::{Connection, check_runtime};
 use crate::declared::Declared;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::{Events, Teller};
 use crate::live::{Keeper, Live, LiveSecret, Terms};
-use crate::load::FromSecrets;
+use crate::load::{FromSecrets, Loaded};
 use crate::name::SecretName;
 use crate::provider::Expect;
 use crate::secret::{Metadata, Secret, Version};
 use crate::validation;
 
 mod derived;
+mod duplicates;
 mod entry;
 mod families;
 mod flight;
@@ -66,17 +67,17 @@ pub(crate) struct Refresher {
 }
 
 impl Refresher {
-    /// Holds these values from now on, and keeps them fresh.
+    /// Holds these values from now on, and keeps them fresh. They were read from `began` on.
     pub(crate) fn start(
         connection: Connection,
         values: BTreeMap<SecretName, Secret>,
         clock: Clock,
+        began: Duration,
     ) -> Arc<Self> {
         let settings = connection.cache();
-        let now = clock.now();
         let terms = Terms {
-            until: now.saturating_add(settings.max_stale),
-            fresh: now.saturating_add(settings.ttl),
+            until: began.saturating_add(settings.max_stale),
+            fresh: began.saturating_add(settings.ttl),
         };
         let entry = |(name, secret): (SecretName, Secret)| {
             let document = connection.document(&name);
@@ -93,6 +94,7 @@ impl Refresher {
             clock.clone(),
             teller.clone(),
             receiver,
+            began,
         );
         let task = tokio::spawn(supervisor.run(commands.clone()));
         Arc::new(Self {
@@ -123,23 +125,28 @@ impl Refresher {
 
     /// Returns what is held of a name, after a reading if nothing is. `keep` holds it for good.
     ///
+    /// It is asked for by the call, before the future is polled: what is asked for at one time is read
+    /// together.
+    ///
     /// # Errors
     /// Whatever the reading answers, now or a moment ago.
-    pub(crate) async fn read(
-        &self,
+    pub(crate) fn read<'a>(
+        &'a self,
         name: &SecretName,
         own: Option<&Declared>,
         keep: bool,
-    ) -> Result<Arc<Entry>> {
+    ) -> impl Future<Output = Result<Arc<Entry>>> + Send + use<'a> {
         let (reply, answer) = oneshot::channel();
-        let own = own.map(|own| Arc::new(own.clone()));
-        self.command(Command::Read {
+        let asked = self.command(Command::Read {
             name: name.clone(),
-            own,
+            own: own.map(|own| Arc::new(own.clone())),
             keep,
             reply,
-        })?;
-        answer.await.unwrap_or_else(|_| Err(self.unattended()))
+        });
+        async move {
+            asked?;
+            answer.await.unwrap_or_else(|_| Err(self.unattended()))
+        }
     }
 
     /// Returns a handle that keeps the refresh alive.
@@ -163,17 +170,31 @@ impl Refresher {
         let found = found
             .iter()
             .map(|(name, live)| (name.clone(), live.unkept()));
-        let found = found.collect();
-        // What is built and what is registered must not miss a change between the two.
-        let _reading = self.store.reading();
+        let found: BTreeMap<_, _> = found.collect();
+        let optional = T::declared().into_iter().filter(|known| !known.required);
+        let optional = optional.map(|known| known.name).collect();
+        let changes = || found.values().map(LiveSecret::sequence).collect::<Vec<_>>();
+        let (value, _reading) = loop {
+            let (loaded, before) = {
+                let _reading = self.store.reading();
+                (Loaded::new(&found)?, changes())
+            };
+            // No lock is held while a type's own code runs.
+            let value = T::from_secrets(&loaded)?;
+            let reading = self.store.reading();
+            // What is built and what is registered must not miss a change between the two.
+            if changes() == before {
+                break (value, reading);
+            }
+        };
         let overlap = self.connection.cache().overlap;
-        let (typed, live) = Typed::<T>::new(found, overlap, self.clock.clone())?;
+        let (typed, live) = Typed::new(value, found, optional, overlap, self.clock.clone());
         let watching = Watching {
             refresher: Arc::clone(self),
             names,
         };
         let live = live.kept_by(Arc::new(watching));
-        self.store.derive(Box::new(typed));
+        self.store.derive(Arc::new(typed));
         Ok(live)
     }
 
@@ -208,13 +229,19 @@ impl Refresher {
             Some(declared) => flight::prove(declared, secret.clone())?,
             None => secret.clone(),
         };
+        let new = HashMap::from([(name.clone(), secret.clone())]);
+        if let Some(error) = duplicates::refusals(&self.connection, &self.store, &new).remove(name)
+        {
+            return Err(error);
+        }
         let _writing = self.writing.lock().await;
         self.command(Command::WriteBegan(name.clone()))?;
         let write = Write {
             refresher: self,
             name,
         };
-        let version = self.connection.put(name, &secret, expect).await?;
+        let put = timeout(flight::LIMIT, self.connection.put(name, &secret, expect));
+        let version = put.await.unwrap_or_else(|_| Err(flight::slow(name)))?;
         let mut metadata = Metadata::new().with_name(name);
         if let Some(version) = &version {
             metadata = metadata.with_version(version.clone());
@@ -237,7 +264,9 @@ impl Refresher {
             task.abort();
             // On a runtime that no longer runs it never ends, and holds nothing after the next line.
             self.store.close();
-            let _ = timeout(END, task).await;
+            if check_runtime().is_ok() {
+                let _ = timeout(END, task).await;
+            }
         }
         self.store.close();
         self.teller.close();
@@ -246,6 +275,12 @@ impl Refresher {
     fn command(&self, command: Command) -> Result<()> {
         let sent = self.commands.send(command);
         sent.map_err(|_| self.unattended())
+    }
+
+    /// Says why nothing is kept fresh any more, if that is so.
+    pub(crate) fn outage(&self) -> Option<Error> {
+        let is_over = self.ended.load(Ordering::Acquire) || self.commands.is_closed();
+        is_over.then(|| self.unattended())
     }
 
     /// Says why nobody answers.

@@ -7,11 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::clock::Clock;
-use crate::connection::Connection;
+use crate::connection::{Connection, check_runtime};
 use crate::declared::Declared;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::Events;
@@ -68,13 +67,14 @@ struct Shared {
 }
 
 impl Secrets {
-    /// Holds what the boot read, and keeps it fresh.
+    /// Holds what the boot read from `began` on, and keeps it fresh.
     pub(crate) fn new(
         connection: Connection,
         values: BTreeMap<SecretName, Secret>,
         clock: Clock,
+        began: Duration,
     ) -> Self {
-        let refresher = Refresher::start(connection.clone(), values, clock);
+        let refresher = Refresher::start(connection.clone(), values, clock, began);
         let shared = Shared {
             connection,
             refresher,
@@ -286,10 +286,11 @@ impl Secrets {
         let now = refresher.clock().now();
         Health::of(
             &self.shared.connection,
-            self.is_closed(),
+            refresher.outage(),
             &self.scope,
             now,
             entries,
+            &refresher.store().unbuilt(),
         )
     }
 
@@ -305,10 +306,12 @@ impl Secrets {
     /// The tasks end within a second, the sessions are given 5 s.
     ///
     /// # Errors
-    /// The first error of a provider's own end; everything is shut down all the same.
+    /// The first error of a provider's own end, and [`ErrorKind::Config`] without a tokio runtime, where
+    /// the providers' sessions can't be ended; everything here is shut down all the same.
     pub async fn shutdown(&self) -> Result<()> {
         self.shared.closed.store(true, Ordering::Release);
         self.refresher().end().await;
+        check_runtime()?;
         let ended = timeout(GOODBYE, self.shared.connection.close()).await;
         ended.unwrap_or_else(|_| {
             let message = format!(
@@ -376,20 +379,12 @@ impl Secrets {
 
     /// Reads these at one time, so that they take one call together.
     async fn read_all(&self, names: impl Iterator<Item = &SecretName>) -> Vec<Result<Arc<Entry>>> {
-        let mut readings = JoinSet::new();
-        let mut count = 0_usize;
-        for (at, name) in names.cloned().enumerate() {
-            let refresher = Arc::clone(self.refresher());
-            readings.spawn(async move { (at, refresher.read(&name, None, false).await) });
-            count = count.saturating_add(1);
-        }
-        let mut read: Vec<_> = (0..count).map(|_| Err(closed())).collect();
-        while let Some(reading) = readings.join_next().await {
-            if let Ok((at, answer)) = reading
-                && let Some(place) = read.get_mut(at)
-            {
-                *place = answer;
-            }
+        let readings: Vec<_> = names
+            .map(|name| self.refresher().read(name, None, false))
+            .collect();
+        let mut read = Vec::new();
+        for reading in readings {
+            read.push(reading.await);
         }
         read
     }
@@ -466,6 +461,7 @@ impl fmt::Debug for Secrets {
                     .store()
                     .entries()
                     .keys()
+                    .filter(|name| name.as_str().starts_with(&*self.scope))
                     .collect::<Vec<_>>(),
             )
             .finish_non_exhaustive()

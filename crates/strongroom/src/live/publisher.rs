@@ -60,8 +60,21 @@ impl<T: 'static> Publisher<T> {
 
     /// Replaces what is known about the value: it is still the same one, so nobody is told.
     pub(crate) fn renew(&self, value: T, terms: Terms) {
-        let next = Held::new(value, terms, &self.live.shared.clock);
-        self.replace_keeping_previous(Notice::Silent, Current::Held(next));
+        let clock = &self.live.shared.clock;
+        let next = Held::new(value, terms, clock);
+        self.modify(Notice::Silent, |former| {
+            let next = match &former.current {
+                // The same date is the same moment, whatever the wall clock says by now.
+                Current::Held(held) if held.expires() == next.expires() => next.ending(held.end),
+                _ => next,
+            };
+            let previous = former.previous.as_ref();
+            let previous = previous.filter(|held| held.is_usable(clock));
+            (
+                Current::Held(next),
+                previous.map(|held| held.ending(Duration::MAX)),
+            )
+        });
     }
 
     /// Withdraws the value: until the next publication every read answers an error of this kind, and
@@ -70,29 +83,23 @@ impl<T: 'static> Publisher<T> {
         self.replace(Notice::Change, |_| (Current::Gone(kind), None));
     }
 
-    /// Hands the same value out on new terms, and lets go of a previous one whose overlap is over.
+    /// Hands the same value out on new terms.
     pub(crate) fn extend(&self, terms: Terms) {
-        let state = self.live.shared.state.load();
-        if let Current::Held(held) = &state.current {
+        if let Current::Held(held) = &self.live.shared.state.load().current {
             held.extend(terms);
         }
-        let over = |held: &Held<T>| !held.is_usable(&self.live.shared.clock);
-        if state.previous.as_ref().is_some_and(over) {
-            self.forget_previous();
+    }
+
+    /// Lets go of a previous value whose overlap is over.
+    pub(crate) fn forget_what_is_over(&self) {
+        let is_over = {
+            let state = self.live.shared.state.load();
+            let over = |held: &Held<T>| !held.is_usable(&self.live.shared.clock);
+            state.previous.as_ref().is_some_and(over)
+        };
+        if is_over {
+            self.replace(Notice::Silent, |former| (former.share(), None));
         }
-    }
-
-    fn forget_previous(&self) {
-        self.replace(Notice::Silent, |former| (former.share(), None));
-    }
-
-    fn replace_keeping_previous(&self, notice: Notice, next: Current<T>) {
-        let clock = &self.live.shared.clock;
-        self.modify(notice, |former| {
-            let previous = former.previous.as_ref();
-            let previous = previous.filter(|held| held.is_usable(clock));
-            (next, previous.map(|held| held.ending(Duration::MAX)))
-        });
     }
 }
 
@@ -126,9 +133,10 @@ impl<T> Publisher<T> {
         notice: Notice,
         next: impl FnOnce(&State<T>) -> (Current<T>, Option<Held<T>>),
     ) {
+        let mut out_of_force = None;
         // The channel runs one closure at a time, which makes reading and storing one step.
         self.sender.send_if_modified(|()| {
-            let former = self.live.shared.state.load();
+            let former = self.live.shared.state.load_full();
             if matches!(former.current, Current::Closed) {
                 return false;
             }
@@ -140,8 +148,11 @@ impl<T> Publisher<T> {
                 previous,
             };
             self.live.shared.state.store(state.into());
+            out_of_force = Some(former);
             told
         });
+        // A type's own code may run when it is dropped: after everybody was told.
+        drop(out_of_force);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::as_secret;
 use crate::clock::{Clock, nanos};
@@ -27,7 +27,7 @@ pub(super) enum Current<T> {
 pub(super) struct Held<T> {
     pub(super) value: Arc<T>,
     /// When it ends by itself, whatever the terms are.
-    end: Duration,
+    pub(super) end: Duration,
     /// Both in nanoseconds by the [`Clock`]; the largest number is never, and costs no look at it.
     until: AtomicU64,
     fresh: AtomicU64,
@@ -115,6 +115,11 @@ impl<T: 'static> Held<T> {
         let expires = as_secret(&value).and_then(|secret| secret.metadata().expires());
         let end = expires.map_or(Duration::MAX, |date| clock.at(date));
         Self::of(Arc::new(value), end, terms)
+    }
+
+    /// Returns the date on which it ends by itself.
+    pub(super) fn expires(&self) -> Option<SystemTime> {
+        as_secret(self.value.as_ref()).and_then(|secret| secret.metadata().expires())
     }
 }
 

@@ -254,6 +254,98 @@ fn debug_shows_no_value() {
 }
 
 #[test]
+fn a_wall_clock_that_is_set_back_gives_no_time() {
+    let clock = Clock::manual();
+    let (publisher, live) = Live::with_clock(expiring("lease", MINUTE), clock.clone());
+    // The clock of the deadlines goes on while the date stands still.
+    clock.advance(40);
+    let renewed = live.with(Secret::clone).unwrap();
+    let metadata = renewed.metadata().clone().with_source(crate::Source::Stale);
+    publisher.renew(renewed.with_metadata(metadata), Terms::UNLIMITED);
+    clock.advance(21);
+    assert!(!live.verify("lease"));
+    // Another date is another end.
+    publisher.renew(expiring("lease", MINUTE), Terms::UNLIMITED);
+    assert!(live.verify("lease"));
+}
+
+/// Whatever the writer does, a reader sees whole values, none older than one seen before, and nothing
+/// of what was withdrawn.
+#[test]
+fn readers_of_every_kind_keep_up_with_a_writer_that_does_everything() {
+    const LAST: u64 = 60_000;
+    let clock = Clock::manual();
+    let named = |value: u64| {
+        let metadata = Metadata::new().with_version(Version::new(value.to_string()));
+        Secret::from_text(format!("{value}")).with_metadata(metadata)
+    };
+    let number = |secret: &Secret| -> u64 {
+        let value = secret.expose_str().unwrap().parse().unwrap();
+        let version = secret.metadata().version().unwrap().as_str();
+        assert_eq!(version, secret.expose_str().unwrap(), "torn");
+        value
+    };
+    let (publisher, live) = Live::with_clock(named(0), clock.clone());
+    // Everything below it is withdrawn for good.
+    let withdrawn = std::sync::atomic::AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                let mut newest = 0;
+                let mut errors = 0_u64;
+                loop {
+                    let gone = withdrawn.load(Ordering::SeqCst);
+                    let before = live.previous().map_or(0, |former| number(&former));
+                    match live.with(number) {
+                        Ok(value) => {
+                            assert!(value >= newest && value >= before, "{value} after {newest}");
+                            assert!(value > gone || value == 0, "{value}: {gone} was withdrawn");
+                            newest = value;
+                        }
+                        Err(error) if error.kind() == ErrorKind::Closed => break,
+                        Err(error) => {
+                            assert_eq!(error.kind(), ErrorKind::Absent);
+                            errors += 1;
+                        }
+                    }
+                    if let Ok(value) = live.current() {
+                        assert!(number(&value) >= newest);
+                    }
+                }
+                errors
+            });
+        }
+        for value in 1..=LAST {
+            let terms = Terms {
+                until: clock.after(MINUTE),
+                fresh: clock.after(MINUTE),
+            };
+            match value % 16 {
+                0 => {
+                    publisher.withdraw(ErrorKind::Absent);
+                    withdrawn.store(value - 1, Ordering::SeqCst);
+                    publisher.publish_on(named(value), terms, MINUTE);
+                }
+                1 => {
+                    publisher.publish_on(named(value), terms, Duration::ZERO);
+                    publisher.extend(terms);
+                }
+                _ => {
+                    publisher.publish_on(named(value), terms, MINUTE);
+                    publisher.renew(named(value), terms);
+                    publisher.extend(Terms::UNLIMITED);
+                }
+            }
+            if value % 64 == 0 {
+                clock.advance(1);
+            }
+        }
+        assert_eq!(live.with(number).unwrap(), LAST);
+        publisher.close();
+    });
+}
+
+#[test]
 fn readers_never_see_a_torn_or_an_older_value() {
     const LAST: u64 = 100_000;
     let (publisher, live) = Live::channel((0, !0));

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::clock::Clock;
@@ -11,9 +12,13 @@ use crate::load::{FromSecrets, Loaded};
 use crate::name::SecretName;
 
 /// A value that follows others.
-pub(super) trait Derived: Send {
-    /// Takes notice of what was read, and of which of these are other values now.
-    fn update(&self, read: &HashSet<SecretName>, changed: &HashSet<SecretName>) -> Update;
+pub(super) trait Derived: Send + Sync {
+    /// Takes notice of what was confirmed or replaced, and of which of these are other values now. The
+    /// type's own code runs in it.
+    fn update(&self, heard: &HashSet<SecretName>, changed: &HashSet<SecretName>) -> Update;
+
+    /// Says why it is not built from what is there now.
+    fn unbuilt(&self) -> Option<String>;
 
     /// Lists what it is built from.
     fn names(&self) -> Vec<SecretName>;
@@ -24,11 +29,10 @@ pub(super) trait Derived: Send {
 
 /// What became of a value that follows others.
 pub(super) enum Update {
-    /// It is as before.
-    Kept,
-    Built,
+    /// It is made of what is there now.
+    Current,
     /// It can't be built from what is there now, and is as before.
-    Unbuilt(Error),
+    Unbuilt(String),
     /// Nobody holds it any more.
     Unused,
 }
@@ -40,28 +44,28 @@ pub(super) struct Typed<T> {
     overlap: Duration,
     /// May be missing.
     optional: HashSet<SecretName>,
+    /// Why it is not built from what is there now.
+    unbuilt: Mutex<Option<String>>,
 }
 
 impl<T: FromSecrets + Send + Sync + 'static> Typed<T> {
-    /// Builds the value for the first time.
+    /// Follows these with a value that was built from them.
     pub(super) fn new(
+        value: T,
         found: BTreeMap<SecretName, LiveSecret>,
+        optional: HashSet<SecretName>,
         overlap: Duration,
         clock: Clock,
-    ) -> Result<(Self, Live<T>)> {
-        let value = T::from_secrets(&Loaded::new(&found)?)?;
+    ) -> (Self, Live<T>) {
         let (publisher, live) = Live::with_terms(value, terms(&found), clock);
         let typed = Self {
             found,
             publisher,
             overlap,
-            optional: T::declared()
-                .into_iter()
-                .filter(|declared| !declared.required)
-                .map(|declared| declared.name)
-                .collect(),
+            optional,
+            unbuilt: Mutex::default(),
         };
-        Ok((typed, live))
+        (typed, live)
     }
 
     /// Builds the value anew. What a type's own code does must not end the refresh of everything.
@@ -78,32 +82,52 @@ impl<T: FromSecrets + Send + Sync + 'static> Typed<T> {
             Err(Error::new(ErrorKind::Malformed, message))
         })
     }
+
+    fn unbuilt_reason(&self) -> MutexGuard<'_, Option<String>> {
+        self.unbuilt.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl<T: FromSecrets + Send + Sync + 'static> Derived for Typed<T> {
-    fn update(&self, read: &HashSet<SecretName>, changed: &HashSet<SecretName>) -> Update {
+    fn update(&self, heard: &HashSet<SecretName>, changed: &HashSet<SecretName>) -> Update {
         if !self.publisher.is_held_beside(0) {
             return Update::Unused;
         }
-        if !self.found.keys().any(|name| read.contains(name)) {
-            return Update::Kept;
+        if !self.found.keys().any(|name| heard.contains(name)) {
+            self.publisher.forget_what_is_over();
+            return Update::Current;
         }
-        if !self.found.keys().any(|name| changed.contains(name)) {
+        let is_current = self.unbuilt_reason().is_none();
+        if is_current && !self.found.keys().any(|name| changed.contains(name)) {
             self.publisher.extend(terms(&self.found));
-            return Update::Kept;
+            self.publisher.forget_what_is_over();
+            return Update::Current;
         }
         match self.build() {
             Ok(value) => {
+                *self.unbuilt_reason() = None;
                 let terms = terms(&self.found);
                 self.publisher.publish_on(value, terms, self.overlap);
-                Update::Built
+                Update::Current
             }
             Err(error) if matches!(error.kind(), ErrorKind::Absent | ErrorKind::Denied) => {
+                *self.unbuilt_reason() = None;
                 self.publisher.withdraw(error.kind());
-                Update::Built
+                Update::Current
             }
-            Err(error) => Update::Unbuilt(error),
+            // Its terms stay as they are: what it is made of is no longer confirmed.
+            Err(error) => {
+                let reason = format!("its type can't be built: {error}");
+                *self.unbuilt_reason() = Some(reason.clone());
+                self.publisher.forget_what_is_over();
+                Update::Unbuilt(reason)
+            }
         }
+    }
+
+    fn unbuilt(&self) -> Option<String> {
+        let is_used = self.publisher.is_held_beside(0);
+        self.unbuilt_reason().clone().filter(|_| is_used)
     }
 
     fn names(&self) -> Vec<SecretName> {

@@ -37,8 +37,6 @@ pub(crate) struct Status {
     pub(crate) failing: Option<(ErrorKind, String)>,
     /// Why a new value was not taken up.
     pub(crate) refused: Option<String>,
-    /// Why a type that it is part of could not be built from it.
-    pub(crate) unbuilt: Option<String>,
     /// Whether it was told that the value is no longer handed out.
     pub(super) expired: bool,
 }
@@ -66,7 +64,6 @@ impl Entry {
                 due: None,
                 failing: None,
                 refused: None,
-                unbuilt: None,
                 expired: false,
             }),
         }

@@ -16,9 +16,9 @@ use crate::report::{Report, Severity};
 use crate::secret::{Secret, Version};
 use crate::validation;
 
-/// How long a reading may take, retries included. A provider that never answers must not keep a name
-/// from ever being read again.
-const LIMIT: Duration = Duration::from_secs(60);
+/// How long a reading or a write may take, retries included. A provider that never answers must not keep
+/// a name from ever being read again.
+pub(super) const LIMIT: Duration = Duration::from_secs(60);
 
 /// A name to read, with what is held of it.
 pub(super) struct Wanted {
@@ -111,7 +111,7 @@ async fn confirm_denials(
     let mut places = Vec::new();
     let mut denied = Vec::new();
     for (at, (wanted, reply)) in wanted.iter().zip(replies.iter()).enumerate() {
-        if wanted.held.is_some() && is_denied(reply) {
+        if wanted.holds_a_value() && is_denied(reply) {
             places.push(at);
             denied.push(Wanted {
                 name: wanted.name.clone(),
@@ -176,15 +176,21 @@ fn is_same(held: &Secret, read: &Secret) -> bool {
 
 impl Wanted {
     fn known(&self, connection: &Connection) -> Option<Version> {
-        if connection.is_lent(&self.name) {
+        let held = self.held.as_ref()?.live.held()?;
+        // A value that ends by itself is read anew: that is how its new end is learnt.
+        if connection.is_lent(&self.name) || held.metadata().expires().is_some() {
             return None;
         }
-        let held = self.held.as_ref()?.live.held()?;
         held.metadata().version().cloned()
+    }
+
+    fn holds_a_value(&self) -> bool {
+        let held = self.held.as_ref();
+        held.is_some_and(|entry| entry.live.held().is_some())
     }
 }
 
-fn slow(name: &SecretName) -> Error {
+pub(super) fn slow(name: &SecretName) -> Error {
     let message = format!("the provider gave no answer within {} s", LIMIT.as_secs());
     Error::new(ErrorKind::Transient, message).with_name(name)
 }

@@ -34,10 +34,11 @@ const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 impl Settings {
-    /// Returns when to read again what was just confirmed: at 80 to 95 % of its time to live.
-    pub(crate) fn refresh_after(&self, random: u32) -> Duration {
+    /// Returns when to read again what was just confirmed and lasts for `left`: at 80 to 95 % of its time
+    /// to live.
+    pub(crate) fn refresh_after(&self, left: Duration, random: u32) -> Duration {
         let share = 0.80 + 0.15 * fraction(random);
-        self.ttl.mul_f64(share)
+        self.ttl.min(left).mul_f64(share)
     }
 
     /// Returns the pause after so many failures in a row: any length from a second up to a bound that
@@ -91,7 +92,10 @@ mod tests {
     #[test]
     fn a_value_is_read_again_before_it_is_stale() {
         let settings = Settings::default();
-        assert_eq!(settings.refresh_after(0), Duration::from_secs(240));
-        assert_eq!(settings.refresh_after(u32::MAX), Duration::from_secs(285));
+        let hour = Duration::from_secs(60 * 60);
+        assert_eq!(settings.refresh_after(hour, 0).as_secs(), 240);
+        assert_eq!(settings.refresh_after(hour, u32::MAX).as_secs(), 285);
+        let minute = Duration::from_secs(60);
+        assert_eq!(settings.refresh_after(minute, 0).as_secs(), 48);
     }
 }

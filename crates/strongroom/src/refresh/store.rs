@@ -1,8 +1,8 @@
 //! Everything that is held, as readers find it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use arc_swap::{ArcSwap, Guard};
 
@@ -17,7 +17,7 @@ pub(crate) struct Store {
     entries: ArcSwap<Entries>,
     /// Held for writing while what belongs together is put in force.
     applying: RwLock<()>,
-    derived: Mutex<Vec<Box<dyn Derived>>>,
+    derived: Mutex<Vec<Arc<dyn Derived>>>,
     closed: AtomicBool,
 }
 
@@ -77,8 +77,8 @@ impl Store {
     }
 
     /// Gives a type's value to whoever keeps it up to date. After the end it is ended at once.
-    pub(super) fn derive(&self, derived: Box<dyn Derived>) {
-        let mut all = self.derived.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn derive(&self, derived: Arc<dyn Derived>) {
+        let mut all = self.all_derived();
         if self.is_closed() {
             derived.close();
         } else {
@@ -86,10 +86,33 @@ impl Store {
         }
     }
 
-    /// Calls `update` with each type's value, and lets go of those that nobody holds any more.
-    pub(super) fn retain_derived(&self, keep: impl FnMut(&Box<dyn Derived>) -> bool) {
-        let mut all = self.derived.lock().unwrap_or_else(PoisonError::into_inner);
-        all.retain(keep);
+    /// Returns each type's value. No lock is held while a type's own code runs, however long.
+    pub(super) fn derived(&self) -> Vec<Arc<dyn Derived>> {
+        self.all_derived().clone()
+    }
+
+    /// Lets go of a type's value.
+    pub(super) fn forget(&self, derived: &Arc<dyn Derived>) {
+        self.all_derived().retain(|one| !Arc::ptr_eq(one, derived));
+    }
+
+    /// Returns which names are part of a type that can't be built from them, and why.
+    pub(crate) fn unbuilt(&self) -> BTreeMap<SecretName, String> {
+        let all = self.derived();
+        let unbuilt = all.iter().filter_map(|derived| {
+            let reason = derived.unbuilt()?;
+            Some(
+                derived
+                    .names()
+                    .into_iter()
+                    .map(move |name| (name, reason.clone())),
+            )
+        });
+        unbuilt.flatten().collect()
+    }
+
+    fn all_derived(&self) -> MutexGuard<'_, Vec<Arc<dyn Derived>>> {
+        self.derived.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends everything: handles answer Closed, and what is held here is wiped.
@@ -103,8 +126,8 @@ impl Store {
             entry.publisher.close();
         }
         drop(applying);
-        let mut all = self.derived.lock().unwrap_or_else(PoisonError::into_inner);
-        for derived in all.drain(..) {
+        let all = std::mem::take(&mut *self.all_derived());
+        for derived in all {
             derived.close();
         }
     }

@@ -18,7 +18,7 @@ use super::flight::{self, Answer, Landed, Wanted};
 use super::gate::Gate;
 use super::settings::{Settings, random};
 use super::store::Store;
-use super::table::{Background, Table};
+use super::table::{Background, Reported, Table};
 use crate::clock::Clock;
 use crate::connection::{Connection, Document};
 use crate::declared::Declared;
@@ -77,6 +77,11 @@ enum Waiter {
         reply: oneshot::Sender<Result<Arc<Entry>>>,
     },
     Done(#[allow(dead_code, reason = "what is told is its drop")] mpsc::Sender<()>),
+    /// What was just written: it is in force whatever the reading brings.
+    Written(
+        Secret,
+        #[allow(dead_code, reason = "what is told is its drop")] mpsc::Sender<()>,
+    ),
 }
 
 pub(super) struct Supervisor {
@@ -88,6 +93,8 @@ pub(super) struct Supervisor {
     commands: mpsc::UnboundedReceiver<Command>,
     table: Table<Waiter>,
     own: HashMap<SecretName, Arc<Declared>>,
+    /// Written by this program, and not read again since: types wait for the reading.
+    alone: HashSet<SecretName>,
     families: Families,
     gates: HashMap<Option<String>, Gate>,
     flights: JoinSet<Landed>,
@@ -98,12 +105,14 @@ pub(super) struct Supervisor {
 }
 
 impl Supervisor {
+    /// Takes over what was read from `began` on.
     pub(super) fn new(
         connection: Connection,
         store: Arc<Store>,
         clock: Clock,
         teller: Teller,
         commands: mpsc::UnboundedReceiver<Command>,
+        began: Duration,
     ) -> Self {
         let settings = connection.cache();
         let mut supervisor = Self {
@@ -115,15 +124,18 @@ impl Supervisor {
             commands,
             table: Table::new(),
             own: HashMap::new(),
+            alone: HashSet::new(),
             families: Families::default(),
             gates: HashMap::new(),
             flights: JoinSet::new(),
             flying: HashMap::new(),
             watchers: JoinSet::new(),
         };
-        let now = supervisor.clock.now();
-        let due = now.saturating_add(settings.refresh_after(random()));
+        let random = random();
         for entry in supervisor.store.entries().values() {
+            let until = entry.live.terms().map_or(began, |terms| terms.until);
+            let left = until.saturating_sub(began);
+            let due = began.saturating_add(settings.refresh_after(left, random));
             supervisor.table.hold(&entry.name, due);
             supervisor.families.add(&entry.document, &entry.name);
             entry.status().due = Some(due);
@@ -188,10 +200,13 @@ impl Supervisor {
             }
             Command::Rejected { names, done } => {
                 for name in names {
-                    self.teller.tell(&name, EventKind::Rejected);
                     let waiter = Waiter::Done(done.clone());
-                    // Where it was read lately, dropping the waiter tells that there is no news.
-                    drop(self.table.report(&name, waiter, now, REPORT_INTERVAL));
+                    match self.table.report(&name, waiter, now, REPORT_INTERVAL) {
+                        Reported::Leads => self.teller.tell(&name, EventKind::Rejected),
+                        Reported::Joins => {}
+                        // Dropping it tells that there is no news.
+                        Reported::Recent(waiter) => drop(waiter),
+                    }
                 }
             }
             Command::Changed(provider) => {
@@ -203,12 +218,29 @@ impl Supervisor {
                     }
                 }
             }
-            Command::WriteBegan(name) => self.table.begin_write(&name),
+            Command::WriteBegan(name) => {
+                self.table.begin_write(&name);
+                for sibling in self.other_fields(&name) {
+                    self.table.begin_write(&sibling);
+                }
+            }
             Command::WriteEnded { name, written } => {
+                let others = self.other_fields(&name);
                 self.table.end_write(&name, now);
-                if let Some((secret, done)) = written {
-                    self.put_in_force(&name, secret, now);
-                    drop(done);
+                for sibling in &others {
+                    self.table.end_write(sibling, now);
+                }
+                match written {
+                    // They may have changed too: what was written is taken up with them.
+                    Some((secret, done)) if !others.is_empty() => {
+                        self.table
+                            .want_newer(&name, Waiter::Written(secret, done), now);
+                    }
+                    Some((secret, done)) => {
+                        self.put_in_force(&name, secret, now);
+                        drop(done);
+                    }
+                    None => {}
                 }
             }
         }
@@ -247,7 +279,7 @@ impl Supervisor {
                 && entry.is_idle()
                 && entry.status().failing.is_none()
             {
-                dropped.push(name.clone());
+                dropped.push(entry);
                 return Background::Drop;
             }
             if self.gates.is_empty() {
@@ -260,10 +292,7 @@ impl Supervisor {
             }
         };
         let launched = self.table.launch(now, decide);
-        for name in &dropped {
-            self.families.remove(&self.document(name), name);
-        }
-        self.store.remove(&dropped);
+        self.let_go(&dropped, now);
         if launched.is_empty() {
             return;
         }
@@ -282,6 +311,28 @@ impl Supervisor {
             let id = self.flights.spawn(reading).id();
             self.flying.insert(id, (provider, names, now));
         }
+    }
+
+    /// Lets go of what nobody uses.
+    fn let_go(&mut self, unused: &[Arc<Entry>], now: Duration) {
+        let names: Vec<_> = unused.iter().map(|entry| entry.name.clone()).collect();
+        self.store.remove(&names);
+        for entry in unused {
+            // Somebody may have found it just before.
+            if entry.publisher.is_held_beside(1) || Arc::strong_count(entry) > 1 {
+                self.table.hold(&entry.name, now);
+                self.store.insert(vec![Arc::clone(entry)]);
+            } else {
+                self.families.remove(&entry.document, &entry.name);
+            }
+        }
+    }
+
+    /// Returns what else is held of the document of a name.
+    fn other_fields(&self, name: &SecretName) -> Vec<SecretName> {
+        let document = self.document(name);
+        let fields = self.families.siblings(&document);
+        fields.filter(|field| *field != name).cloned().collect()
     }
 
     /// Adds what belongs to the same documents: it comes from one version only if it is read together.
@@ -366,6 +417,13 @@ impl Supervisor {
 }
 
 impl Waiter {
+    fn written(&self) -> Option<&Secret> {
+        match self {
+            Self::Written(secret, _) => Some(secret),
+            Self::Read { .. } | Self::Done(_) => None,
+        }
+    }
+
     fn answer(self, answer: Result<&Arc<Entry>, &Error>) {
         if let Self::Read { reply, .. } = self {
             let answer = match answer {

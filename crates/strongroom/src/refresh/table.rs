@@ -40,7 +40,6 @@ struct Slot<W> {
 /// A reading under way.
 #[derive(Default)]
 struct Flight {
-    for_report: bool,
     /// Something may have changed since it began: it counts, and another one follows.
     again: bool,
     /// A write began since: what comes back may be older than what was written.
@@ -54,6 +53,16 @@ pub(super) enum Background {
     Postpone(Duration),
     /// Nobody needs it any more.
     Drop,
+}
+
+/// What becomes of a report of a refused value.
+pub(super) enum Reported<W> {
+    /// It leads to a reading.
+    Leads,
+    /// It is answered by a reading that another one led to.
+    Joins,
+    /// The last reading for a report was a moment ago: there is no news.
+    Recent(W),
 }
 
 /// What a reading that came back is good for.
@@ -103,34 +112,38 @@ impl<W> Table<W> {
         }
     }
 
-    /// Lets somebody wait for the reading that reports lead to: one, however many report. Gives the
-    /// waiting back where the last one was less than `interval` ago.
+    /// Lets somebody wait for the reading that reports lead to: one within `interval`, however many
+    /// report and whatever else is read meanwhile.
     pub(super) fn report(
         &mut self,
         name: &SecretName,
         who: W,
         now: Duration,
         interval: Duration,
-    ) -> Option<W> {
+    ) -> Reported<W> {
         let slot = self.slot(name);
-        if let Some(flight) = &slot.flight {
-            let joined = if flight.for_report {
-                &mut slot.waiting
-            } else {
-                &mut slot.later
-            };
-            joined.push(who);
-            return None;
+        let next = if slot.flight.is_some() {
+            &mut slot.later
+        } else {
+            &mut slot.waiting
+        };
+        if slot.for_report {
+            next.push(who);
+            return Reported::Joins;
         }
         let recent = |last: Duration| now < last.saturating_add(interval);
-        if slot.waiting.is_empty() && slot.reported.is_some_and(recent) {
-            return Some(who);
+        if slot.reported.is_some_and(recent) {
+            if slot.flight.is_none() && slot.waiting.is_empty() {
+                return Reported::Recent(who);
+            }
+            slot.waiting.push(who);
+            return Reported::Joins;
         }
+        next.push(who);
         slot.reported = Some(now);
         slot.for_report = true;
-        slot.waiting.push(who);
         self.hurry(name, now);
-        None
+        Reported::Leads
     }
 
     /// Plans a reading from now on, although nobody waits for it: something may have changed.
@@ -334,10 +347,8 @@ impl<W> Default for Slot<W> {
 
 impl<W> Slot<W> {
     fn fly(&mut self) {
-        self.flight = Some(Flight {
-            for_report: std::mem::take(&mut self.for_report),
-            ..Flight::default()
-        });
+        self.flight = Some(Flight::default());
+        self.for_report = false;
     }
 
     fn void(&mut self) {

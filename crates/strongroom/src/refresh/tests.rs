@@ -12,8 +12,11 @@ use crate::{
     SecretsFactory,
 };
 
+mod ends;
 mod model;
+mod rates;
 mod scripted;
+mod typed;
 
 use scripted::Scripted;
 

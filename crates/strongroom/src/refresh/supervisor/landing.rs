@@ -1,6 +1,7 @@
 //! What a reading that came back changes.
 
 use std::collections::{HashMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -9,8 +10,8 @@ use crate::error::{Error, ErrorKind};
 use crate::events::EventKind;
 use crate::metrics;
 use crate::name::SecretName;
-use crate::policy;
 use crate::refresh::derived::Update;
+use crate::refresh::duplicates;
 use crate::refresh::entry::Entry;
 use crate::refresh::flight::{Answer, Landed};
 use crate::refresh::gate::concerns_provider;
@@ -29,8 +30,6 @@ struct Arrival {
 struct Times {
     began: Duration,
     now: Duration,
-    /// The next reading of what was confirmed.
-    due: Duration,
     /// The pause of a provider that fails as a whole.
     provider_pause: Option<Duration>,
     random: u32,
@@ -49,10 +48,11 @@ impl Supervisor {
                 });
             }
         }
-        self.keep_documents_whole(&mut arrivals);
         self.refuse_duplicates(&mut arrivals);
+        self.keep_documents_whole(&mut arrivals);
         let provider = landed.provider.clone();
         let times = self.times(landed.provider, landed.began, now, &arrivals);
+        let alone = Self::fall_back_on_writes(&mut arrivals);
         let took = now.saturating_sub(landed.began);
         metrics::reading(provider.as_deref(), times.provider_pause.is_some(), took);
 
@@ -60,7 +60,7 @@ impl Supervisor {
         let Some(applying) = store.applying() else {
             return;
         };
-        let read: HashSet<_> = arrivals.iter().map(|a| a.name.clone()).collect();
+        let mut heard = HashSet::new();
         let mut changed = HashSet::new();
         let mut added = Vec::new();
         let mut answers = Vec::new();
@@ -73,12 +73,14 @@ impl Supervisor {
             let outcome = match store.find(name.as_str()) {
                 Some(entry) => self
                     .update(&entry, answer, &times, &mut changed)
-                    .map(|()| entry),
+                    .map(|()| entry)
+                    .inspect(|entry| drop(heard.insert(entry.name.clone()))),
                 None => self.admit(&name, answer, &times).inspect(|entry| {
                     if self.may_hold(&name, &waiters, added.len()) {
-                        self.table.hold(&name, times.due);
+                        let due = self.due(entry, &times);
+                        self.table.hold(&name, due);
                         self.families.add(&entry.document, &name);
-                        entry.status().due = Some(times.due);
+                        entry.status().due = Some(due);
                         added.push(Arc::clone(entry));
                     }
                 }),
@@ -88,7 +90,12 @@ impl Supervisor {
         }
         store.insert(added);
         drop(applying);
-        self.update_derived(&read, &changed);
+        // No version of its document is known that it belongs to: types wait for the next reading.
+        changed.retain(|name| !alone.contains(name));
+        heard.retain(|name| !alone.contains(name));
+        self.alone.extend(alone);
+        heard.extend(changed.iter().cloned());
+        self.update_derived(&heard, &changed);
         self.count_states();
         for (outcome, waiters) in answers {
             for waiter in waiters {
@@ -114,25 +121,29 @@ impl Supervisor {
     }
 
     /// Builds what depends on these anew.
-    pub(super) fn update_derived(&self, read: &HashSet<SecretName>, changed: &HashSet<SecretName>) {
-        let store = Arc::clone(&self.store);
-        store.retain_derived(|derived| {
-            let unbuilt = match derived.update(read, changed) {
-                Update::Unused => return false,
-                Update::Kept => return true,
-                Update::Built => None,
-                Update::Unbuilt(error) => Some(format!("its type can't be built: {error}")),
-            };
-            for name in derived.names() {
-                if let Some(entry) = store.find(name.as_str()) {
-                    entry.status().unbuilt.clone_from(&unbuilt);
-                }
-                if let Some(reason) = unbuilt.clone().filter(|_| changed.contains(&name)) {
-                    self.teller.tell(&name, EventKind::Refused { reason });
+    pub(super) fn update_derived(
+        &self,
+        heard: &HashSet<SecretName>,
+        changed: &HashSet<SecretName>,
+    ) {
+        for derived in self.store.derived() {
+            // What a type's own code does, its drop included, must not end the refresh of everything.
+            let update = catch_unwind(AssertUnwindSafe(|| derived.update(heard, changed)));
+            match update.unwrap_or(Update::Current) {
+                Update::Current => {}
+                Update::Unused => self.store.forget(&derived),
+                Update::Unbuilt(reason) => {
+                    for name in derived
+                        .names()
+                        .iter()
+                        .filter(|name| changed.contains(*name))
+                    {
+                        let reason = reason.clone();
+                        self.teller.tell(name, EventKind::Refused { reason });
+                    }
                 }
             }
-            true
-        });
+        }
     }
 
     /// Decides how the provider does, and when what arrived is read again.
@@ -152,16 +163,22 @@ impl Supervisor {
             self.gates.remove(&provider);
             None
         };
-        let soonest = now.saturating_add(self.settings.pause_after(1, random));
         Times {
             began,
             now,
-            due: began
-                .saturating_add(self.settings.refresh_after(random))
-                .max(soonest),
             provider_pause,
             random,
         }
+    }
+
+    /// Returns when to read again what was just confirmed: before it is stale, and before it ends.
+    fn due(&self, entry: &Entry, times: &Times) -> Duration {
+        let until = entry.live.terms().map_or(times.began, |terms| terms.until);
+        let left = until.saturating_sub(times.began);
+        let due = self.settings.refresh_after(left, times.random);
+        let soonest = self.settings.pause_after(1, times.random);
+        let due = times.began.saturating_add(due);
+        due.max(times.now.saturating_add(soonest))
     }
 
     /// Takes a change of several fields of one document up as a whole, or not at all.
@@ -200,36 +217,41 @@ impl Supervisor {
 
     /// Refuses new values that another secret has already.
     fn refuse_duplicates(&self, arrivals: &mut [Arrival]) {
-        let mut values = HashMap::new();
-        for arrival in arrivals.iter() {
-            if let Answer::New(secret) = &arrival.answer {
-                values.insert(arrival.name.clone(), secret.clone());
-            }
-        }
-        if values.is_empty() {
-            return;
-        }
-        let new: HashSet<_> = values.keys().cloned().collect();
-        for entry in self.store.entries().values() {
-            if let Some(held) = entry.live.held() {
-                let name = entry.name.clone();
-                values.entry(name).or_insert_with(|| Secret::clone(&held));
-            }
-        }
-        let declared = values.iter().filter_map(|(name, secret)| {
-            let declared = self.connection.declaration(name.as_str())?;
-            Some((declared, secret))
+        let new = arrivals.iter().filter_map(|arrival| match &arrival.answer {
+            Answer::New(secret) => Some((arrival.name.clone(), secret.clone())),
+            _ => None,
         });
-        let declared: Vec<_> = declared.collect();
-        let mut findings = policy::check_duplicates(&declared);
-        findings.retain(|finding| finding.name.as_ref().is_some_and(|name| new.contains(name)));
+        let mut refusals = duplicates::refusals(&self.connection, &self.store, &new.collect());
         for arrival in arrivals {
-            let own = |finding: &&crate::Finding| finding.name.as_ref() == Some(&arrival.name);
-            if let Some(finding) = findings.iter().find(own) {
-                let error = Error::new(ErrorKind::Policy, finding.message.clone());
-                arrival.answer = Answer::Refused(error.with_name(&arrival.name));
+            if let Some(error) = refusals.remove(&arrival.name) {
+                arrival.answer = Answer::Refused(error);
             }
         }
+    }
+
+    /// Takes up what this program wrote where the reading after it brought nothing: the backend took it.
+    /// Returns where.
+    fn fall_back_on_writes(arrivals: &mut [Arrival]) -> HashSet<SecretName> {
+        let mut alone = HashSet::new();
+        for arrival in arrivals {
+            let is_better = match &arrival.answer {
+                Answer::Same(_) | Answer::New(_) => false,
+                Answer::Refused(_) => true,
+                Answer::Failed(error) => {
+                    !matches!(error.kind(), ErrorKind::Absent | ErrorKind::Denied)
+                }
+            };
+            let written = arrival
+                .waiters
+                .iter()
+                .filter_map(Waiter::written)
+                .next_back();
+            if let Some(written) = written.filter(|_| is_better) {
+                arrival.answer = Answer::New(written.clone());
+                alone.insert(arrival.name.clone());
+            }
+        }
+        alone
     }
 
     /// Changes what is held as the answer says. An error is the answer to those who waited.
@@ -241,11 +263,12 @@ impl Supervisor {
         changed: &mut HashSet<SecretName>,
     ) -> Result<(), Error> {
         let terms = self.terms(times.began);
-        let error = match answer {
+        entry.publisher.forget_what_is_over();
+        let outcome = match answer {
             Answer::Same(renewed) => {
                 entry.confirm(renewed, terms);
-                self.confirm(entry, times);
-                return Ok(());
+                // What the backend confirms may be past its own end.
+                entry.live.with(|_| ())
             }
             Answer::New(secret) => {
                 let version = secret.metadata().version().cloned();
@@ -254,12 +277,11 @@ impl Supervisor {
                 changed.insert(entry.name.clone());
                 self.teller
                     .tell(&entry.name, EventKind::Rotated { version });
-                self.confirm(entry, times);
-                return Ok(());
+                entry.live.with(|_| ())
             }
             Answer::Refused(error) => {
                 self.note_refusal(entry, &error);
-                error
+                Err(error)
             }
             Answer::Failed(error) => {
                 match error.kind() {
@@ -271,8 +293,15 @@ impl Supervisor {
                     ErrorKind::Malformed => self.note_refusal(entry, &error),
                     _ => self.note_failure(entry, &error, times.now),
                 }
-                error
+                Err(error)
             }
+        };
+        let Err(error) = outcome else {
+            if self.alone.remove(&entry.name) {
+                changed.insert(entry.name.clone());
+            }
+            self.confirm(entry, times);
+            return Ok(());
         };
         self.note_expiry(entry);
         let due = self.plan_after(&entry.name, &error, times);
@@ -336,12 +365,13 @@ impl Supervisor {
     }
 
     fn confirm(&mut self, entry: &Entry, times: &Times) {
-        self.table.hold(&entry.name, times.due);
+        let due = self.due(entry, times);
+        self.table.hold(&entry.name, due);
         let mut status = entry.status();
         let was_bad = status.failing.take().is_some() | status.refused.take().is_some();
         status.expired = false;
         status.confirmed_at = SystemTime::now();
-        status.due = Some(times.due);
+        status.due = Some(due);
         drop(status);
         if was_bad {
             self.teller.tell(&entry.name, EventKind::Recovered);

@@ -71,14 +71,18 @@ fn reports_join_and_are_rare() {
     let mut table = Table::new();
     table.hold(&NAME, seconds(100));
     for who in 0..5 {
-        assert!(table.report(&NAME, who, seconds(1), interval).is_none());
+        let reported = table.report(&NAME, who, seconds(1), interval);
+        assert_eq!(matches!(reported, Reported::Leads), who == 0);
     }
     assert_eq!(launch(&mut table, 1), 1);
-    assert!(table.report(&NAME, 5, seconds(1), interval).is_none());
+    let reported = table.report(&NAME, 5, seconds(1), interval);
+    assert!(matches!(reported, Reported::Joins));
     assert_eq!(waited(table.land(&NAME, seconds(2))), [0, 1, 2, 3, 4, 5]);
     table.hold(&NAME, seconds(100));
-    assert_eq!(table.report(&NAME, 6, seconds(10), interval), Some(6));
-    assert!(table.report(&NAME, 7, seconds(11), interval).is_none());
+    let reported = table.report(&NAME, 6, seconds(10), interval);
+    assert!(matches!(reported, Reported::Recent(6)));
+    let reported = table.report(&NAME, 7, seconds(11), interval);
+    assert!(matches!(reported, Reported::Leads));
     assert_eq!(launch(&mut table, 11), 1);
 }
 

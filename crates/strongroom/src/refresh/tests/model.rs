@@ -14,7 +14,10 @@ use tokio::time::{Instant, advance};
 use super::scripted::Scripted;
 use super::{boot_with, settle};
 use crate::provider::Expect;
-use crate::{ErrorKind, Secret, Secrets};
+use crate::{
+    Declared, ErrorKind, FromSecrets, Kind, Live, Loaded, Result, Secret, SecretName, Secrets,
+    Version,
+};
 
 /// The steps of one run.
 const STEPS: usize = 100_000;
@@ -52,17 +55,42 @@ struct Read {
     answer: JoinHandle<Result<u64, ErrorKind>>,
 }
 
+/// The versions of the two fields of a document.
+struct Document {
+    user: u64,
+    password: u64,
+}
+
+impl FromSecrets for Document {
+    fn declared() -> Vec<Declared> {
+        let field = |name| Declared::new(SecretName::from_static(name), Kind::Opaque);
+        ["doc#user", "doc#password"].map(field).into()
+    }
+
+    fn from_secrets(found: &Loaded<'_>) -> Result<Self> {
+        Ok(Self {
+            user: version(found.get("doc#user")?),
+            password: version(found.get("doc#password")?),
+        })
+    }
+}
+
 struct Model {
     backend: Scripted,
     secrets: Secrets,
+    document: Live<Document>,
+    /// When somebody asked for a reading: those come beside the pauses.
+    asked: Vec<Instant>,
     random: TestRng,
-    eras: HashMap<&'static str, Vec<Era>>,
+    eras: HashMap<String, Vec<Era>>,
     /// The newest version of each name that a read has handed out, or that this program wrote.
     seen: HashMap<&'static str, u64>,
     reads: Vec<Read>,
+    writes: Vec<(&'static str, JoinHandle<Result<Option<Version>>>)>,
     /// Since when the backend has been well without a break.
     well_since: Option<Instant>,
     judged: usize,
+    fullest: usize,
     refused: usize,
 }
 
@@ -85,6 +113,7 @@ async fn no_history_breaks_a_rule() {
     model.judge().await;
     assert!(model.judged > STEPS / 10, "{}", model.judged);
     assert!(model.refused > 100, "{}", model.refused);
+    println!("fullest {}", model.fullest);
     assert_eq!(
         model.backend.state().most_under_way,
         1,
@@ -95,25 +124,24 @@ async fn no_history_breaks_a_rule() {
 impl Model {
     async fn new(random: TestRng) -> Self {
         let backend = Scripted::default();
-        let mut eras = HashMap::new();
         for name in NAMES {
-            let version = backend.set(name, &format!("value of {name}"));
-            let era = Era {
-                from: Instant::now(),
-                version: Some(version),
-            };
-            eras.insert(name, vec![era]);
+            backend.set(name, &format!("value of {name}"));
         }
         let secrets = boot_with(&backend, MANIFEST).await;
+        let document = secrets.watch_as().await.unwrap();
         Self {
             backend,
             secrets,
+            document,
+            asked: Vec::new(),
             random,
-            eras,
+            eras: HashMap::new(),
             seen: HashMap::new(),
             reads: Vec::new(),
+            writes: Vec::new(),
             well_since: Some(Instant::now()),
             judged: 0,
+            fullest: 0,
             refused: 0,
         }
     }
@@ -129,10 +157,14 @@ impl Model {
     async fn step(&mut self) {
         match self.below(100) {
             0..40 => self.read(),
-            40..50 => self.write_elsewhere(),
-            50..55 => self.write_here().await,
+            40..46 => self.write_elsewhere(),
+            46..50 => self.write_document_elsewhere(),
+            50..55 => self.write_here(),
             55..57 => self.delete_elsewhere(),
-            57..62 => self.backend.notify(),
+            57..62 => {
+                self.asked.push(Instant::now());
+                self.backend.notify();
+            }
             62..64 => self.ask_for_refresh(),
             64..68 => self.report(),
             68..72 => self.break_or_mend(),
@@ -155,6 +187,21 @@ impl Model {
         if self.below(2) == 0 {
             settle().await;
         }
+        self.check_document();
+        self.note_writes().await;
+    }
+
+    /// Demands that a typed value is made of what was in force together.
+    fn check_document(&self) {
+        let pairs = &self.backend.state().pairs;
+        let check = |found: &Document| {
+            let pair = (found.user, found.password);
+            assert!(pairs.contains(&pair), "{pair:?} never were together");
+        };
+        let _ = self.document.with(check);
+        if let Some(previous) = self.document.previous() {
+            check(&previous);
+        }
     }
 
     fn read(&mut self) {
@@ -171,42 +218,62 @@ impl Model {
 
     fn write_elsewhere(&mut self) {
         let name = self.name();
-        let version = self
-            .backend
-            .set(name, &format!("{name} {}", self.random.next_u64()));
-        self.begin_era(name, Some(version));
+        let value = format!("{name} {}", self.random.next_u64());
+        self.backend.set(name, &value);
     }
 
-    async fn write_here(&mut self) {
+    fn write_document_elsewhere(&mut self) {
+        let values = [self.random.next_u64(), self.random.next_u64()].map(|it| it.to_string());
+        let fields = [("doc#user", &*values[0]), ("doc#password", &*values[1])];
+        self.backend.set_together(fields);
+    }
+
+    /// Writes, while everything else goes on.
+    fn write_here(&mut self) {
+        self.asked.push(Instant::now());
         let name = self.name();
         let value = Secret::from_text(format!("{name} {}", self.random.next_u64()));
-        let written = self.secrets.put(name, &value, Expect::Any).await;
-        if let Ok(Some(version)) = written {
-            let version = version.as_str().parse().unwrap();
-            self.begin_era(name, Some(version));
-            // From now on nothing older may be handed out.
-            let seen = self.seen.entry(name).or_default();
-            *seen = (*seen).max(version);
+        let secrets = self.secrets.clone();
+        let writing = async move { secrets.put(name, &value, Expect::Any).await };
+        self.writes.push((name, tokio::spawn(writing)));
+    }
+
+    /// From the end of a write on nothing older may be handed out.
+    async fn note_writes(&mut self) {
+        for at in (0..self.writes.len()).rev() {
+            if self.writes[at].1.is_finished() {
+                let (name, write) = self.writes.remove(at);
+                self.asked.push(Instant::now());
+                if let Ok(Some(written)) = write.await.unwrap() {
+                    let written = written.as_str().parse().unwrap();
+                    let seen = self.seen.entry(name).or_default();
+                    *seen = (*seen).max(written);
+                }
+            }
         }
     }
 
     fn delete_elsewhere(&mut self) {
         let name = self.name();
         self.backend.remove(name);
-        self.begin_era(name, None);
     }
 
-    fn begin_era(&mut self, name: &'static str, version: Option<u64>) {
-        let from = Instant::now();
-        self.eras.get_mut(name).unwrap().push(Era { from, version });
+    /// Takes notice of what happened in the backend.
+    fn begin_eras(&mut self) {
+        for (from, name, version) in std::mem::take(&mut self.backend.state().log) {
+            let eras = self.eras.entry(name).or_default();
+            eras.push(Era { from, version });
+        }
     }
 
     fn ask_for_refresh(&mut self) {
+        self.asked.push(Instant::now());
         let secrets = self.secrets.clone();
         tokio::spawn(async move { secrets.refresh().await });
     }
 
     fn report(&mut self) {
+        self.asked.push(Instant::now());
         let name = self.name();
         let secrets = self.secrets.clone();
         tokio::spawn(async move {
@@ -239,6 +306,7 @@ impl Model {
     /// Judges the reads that ended, and forgets what can no longer matter.
     async fn judge(&mut self) {
         settle().await;
+        self.begin_eras();
         let (done, waiting): (Vec<_>, Vec<_>) = std::mem::take(&mut self.reads)
             .into_iter()
             .partition(|read| read.answer.is_finished());
@@ -267,15 +335,24 @@ impl Model {
                 eras.remove(0);
             }
         }
+        self.check_rate(now);
+    }
+
+    /// Demands that what nobody asked for comes a second apart at least, however the backend does. A
+    /// denial is read twice.
+    fn check_rate(&mut self, now: Instant) {
+        let lately = |at: &Instant| now.duration_since(*at) < TTL;
         let mut state = self.backend.state();
-        // While nothing works, calls are as rare as the pauses make them: a second each, beside what
-        // readers, reports and requests ask for by themselves.
-        let recent = state
-            .calls
-            .iter()
-            .filter(|call| now.duration_since(call.0) < TTL);
-        assert!(recent.count() < 600);
-        state.calls.retain(|call| now.duration_since(call.0) < TTL);
+        state.calls.retain(|call| lately(&call.0));
+        self.asked.retain(lately);
+        let most = 2 * (TTL.as_secs() as usize + self.asked.len());
+        assert!(
+            state.calls.len() <= most,
+            "{} calls in a minute, of {most}",
+            state.calls.len()
+        );
+        let now = state.calls.len() * 100 / most;
+        self.fullest = self.fullest.max(now);
     }
 
     /// Demands that a version was in force at most `max_stale` before the read began; and at most one
@@ -283,15 +360,7 @@ impl Model {
     fn check_age(&self, name: &'static str, version: u64, began: Instant) {
         let eras = &self.eras[name];
         let at = eras.iter().rposition(|era| era.version == Some(version));
-        let Some(at) = at else {
-            // A write of ours that was still under way when it was read.
-            let newest = eras.iter().rev().find_map(|era| era.version);
-            assert!(
-                newest.is_none_or(|newest| version > newest),
-                "{name}: {version} was never"
-            );
-            return;
-        };
+        let at = at.unwrap_or_else(|| panic!("{name}: {version} was never"));
         let Some(next) = eras.get(at + 1) else {
             return;
         };
@@ -315,6 +384,10 @@ impl Model {
 
 async fn version_of(secrets: &Secrets, name: &str) -> Result<u64, ErrorKind> {
     let secret = secrets.get(name).await.map_err(|error| error.kind())?;
+    Ok(version(&secret))
+}
+
+fn version(secret: &Secret) -> u64 {
     let version = secret.metadata().version().unwrap();
-    Ok(version.as_str().parse().unwrap())
+    version.as_str().parse().unwrap()
 }

@@ -1,8 +1,8 @@
 //! A provider that a test plays: it knows what was asked of it, and when.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use tokio::sync::Notify;
@@ -37,6 +37,20 @@ pub(super) struct State {
     pub(super) under_way: HashMap<String, usize>,
     pub(super) most_under_way: usize,
     pub(super) health_asked: usize,
+    /// How long each answer lasts, by its own expiry.
+    pub(super) lasting: Option<Lasting>,
+    /// What each name became, and when.
+    pub(super) log: Vec<(Instant, String, Option<u64>)>,
+    /// Which versions of the document's two fields were in force together, at some time.
+    pub(super) pairs: HashSet<(u64, u64)>,
+}
+
+/// An expiry, from the moment of the answer.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Lasting {
+    For(Duration),
+    /// It is over already.
+    Over,
 }
 
 impl Scripted {
@@ -54,17 +68,33 @@ impl Scripted {
 
     /// Writes as another program would.
     pub(super) fn set(&self, name: &str, value: &str) -> u64 {
+        self.set_together([(name, value)])
+    }
+
+    /// Writes several at one time, under one version.
+    pub(super) fn set_together<const N: usize>(&self, values: [(&str, &str); N]) -> u64 {
         let mut state = self.state();
         state.versions += 1;
         let version = state.versions;
-        state
-            .values
-            .insert(name.to_owned(), (version, value.to_owned()));
+        for (name, value) in values {
+            state
+                .values
+                .insert(name.to_owned(), (version, value.to_owned()));
+            state
+                .log
+                .push((Instant::now(), name.to_owned(), Some(version)));
+        }
+        let field = |name: &str| state.values.get(name).map(|(version, _)| *version);
+        if let (Some(user), Some(password)) = (field("doc#user"), field("doc#password")) {
+            state.pairs.insert((user, password));
+        }
         version
     }
 
     pub(super) fn remove(&self, name: &str) {
-        self.state().values.remove(name);
+        let mut state = self.state();
+        state.values.remove(name);
+        state.log.push((Instant::now(), name.to_owned(), None));
     }
 
     pub(super) fn fail(&self, kind: Option<ErrorKind>) {
@@ -180,7 +210,14 @@ impl State {
         if request.known.as_ref() == Some(&version) {
             return Ok(Reply::Unchanged);
         }
-        let metadata = Metadata::new().with_version(version);
+        let mut metadata = Metadata::new().with_version(version);
+        if let Some(lasting) = self.lasting {
+            let now = SystemTime::now();
+            metadata = metadata.with_expires(match lasting {
+                Lasting::For(time) => now + time,
+                Lasting::Over => now - Duration::from_secs(60),
+            });
+        }
         Ok(Reply::Value(
             Secret::from_text(value.clone()).with_metadata(metadata),
         ))
