@@ -90,6 +90,7 @@ impl Supervisor {
         drop(applying);
         self.update_derived(&read, &changed);
         self.count_states();
+        self.landings.notify_one();
         for (outcome, waiters) in answers {
             for waiter in waiters {
                 waiter.answer(outcome.as_ref());
@@ -340,7 +341,9 @@ impl Supervisor {
         let mut status = entry.status();
         let was_bad = status.failing.take().is_some() | status.refused.take().is_some();
         status.expired = false;
-        status.confirmed_at = SystemTime::now();
+        let since = times.now.saturating_sub(times.began);
+        let now = SystemTime::now();
+        status.confirmed_at = now.checked_sub(since).unwrap_or(now);
         status.due = Some(times.due);
         drop(status);
         if was_bad {
