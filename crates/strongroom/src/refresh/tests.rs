@@ -14,6 +14,7 @@ use crate::{
 
 mod model;
 mod scripted;
+mod snapshot;
 
 use scripted::Scripted;
 

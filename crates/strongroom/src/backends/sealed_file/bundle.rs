@@ -70,8 +70,8 @@ impl Bundle {
     /// Looks whether the file could be written and read: its key, its directory, the guard rails.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] if the key lies beside the file, [`ErrorKind::Policy`] if a guard rail
-    /// refuses a file, [`ErrorKind::Auth`] if there is no key, [`ErrorKind::Absent`] if there is no
+    /// [`ErrorKind::Config`] if the key lies beside the file, [`ErrorKind::Policy`] if the key is weak
+    /// or a guard rail refuses a file, [`ErrorKind::Auth`] if there is no key, [`ErrorKind::Absent`] if there is no
     /// directory for the file.
     pub(crate) async fn check(&self) -> Result<()> {
         self.work(|bundle| bundle.unlock().map(drop)).await
@@ -115,6 +115,7 @@ impl Bundle {
         guard.directory_and_parent(location.dir(), the_directory, None)?;
         let judges = (&*self.env, &self.rails);
         let key = source::from_key_file(judges, &self.key_file, no_key)?;
+        key.check_strength()?;
         Ok((location, guard, key))
     }
 
