@@ -79,6 +79,8 @@ impl Snapshot {
 
     /// Returns how long values are handed out that came from a snapshot taken then.
     pub(crate) fn ends(&self, taken: SystemTime) -> SystemTime {
+        // One that was taken by a clock a little ahead of this one gets no longer for it.
+        let taken = taken.min(SystemTime::now());
         // A time that can't be added to has long passed.
         taken.checked_add(self.max_age).unwrap_or(taken)
     }

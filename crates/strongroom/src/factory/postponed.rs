@@ -15,6 +15,9 @@ use crate::provider::{
 };
 use crate::secret::Version;
 
+#[cfg(test)]
+mod tests;
+
 /// A provider that is opened by the first call that succeeds in it. Until then the error of the opening
 /// is the answer to every call that came before its end: those who call at one time cause one opening.
 pub(super) struct Postponed {
