@@ -25,6 +25,7 @@ pub mod sealed_file;
 mod vault;
 
 pub use memory::{Fault, Memory, Operation};
+pub(crate) use sealed_file::Bundle;
 
 /// Every backend of this crate.
 pub(crate) const ALL: &[Backend] = &[

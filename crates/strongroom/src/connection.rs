@@ -19,6 +19,7 @@ use crate::rails::GuardRails;
 use crate::refresh;
 use crate::secret::{MAX_VALUE_BYTES, Metadata, Secret, Source, Version};
 use crate::secrets::Secrets;
+use crate::snapshot::{self, Snapshot};
 use crate::validation::Validation;
 
 /// Connected providers, and the route of each name to one of them.
@@ -38,6 +39,8 @@ struct Inner {
     /// `main` once more, where it is a chain.
     chain: Option<Arc<Chain>>,
     named: BTreeMap<String, Arc<dyn SecretProvider>>,
+    /// What a boot may start from while a provider can't be reached.
+    snapshot: Option<Arc<Snapshot>>,
 }
 
 impl Connection {
@@ -60,7 +63,16 @@ impl Connection {
             main,
             chain: None,
             named: BTreeMap::new(),
+            snapshot: None,
         }))
+    }
+
+    pub(crate) fn set_snapshot(&mut self, snapshot: Option<Snapshot>) {
+        Arc::make_mut(&mut self.0).snapshot = snapshot.map(Arc::new);
+    }
+
+    pub(crate) fn snapshot(&self) -> Option<&Arc<Snapshot>> {
+        self.0.snapshot.as_ref()
     }
 
     pub(crate) fn set_chain(&mut self, chain: Option<Arc<Chain>>) {
@@ -209,14 +221,8 @@ impl Connection {
             Ok(Reply::Unchanged) if known => return Ok(Reply::Unchanged),
             Ok(Reply::Unchanged) => return Err(nothing_known(name)),
             Err(error) if error.kind() == ErrorKind::Absent => {
-                let default = declared.and_then(|declared| declared.default.clone());
-                return match default {
-                    Some(default) => {
-                        let metadata = Metadata::new().with_name(name).with_source(Source::Default);
-                        Ok(Reply::Value(default.with_metadata(metadata)))
-                    }
-                    None => Err(error),
-                };
+                let default = declared.and_then(Self::default_of);
+                return default.map(Reply::Value).ok_or(error);
             }
             Err(error) => return Err(error),
         };
@@ -225,6 +231,13 @@ impl Connection {
         let secret = secret.with_metadata(metadata);
         let encoding = declared.map_or(Encoding::Text, |declared| declared.encoding);
         encoding.decode(&secret).map(Reply::Value)
+    }
+
+    /// Returns what stands in for a secret that the backend doesn't have.
+    pub(crate) fn default_of(declared: &Declared) -> Option<Secret> {
+        let metadata = Metadata::new().with_name(&declared.name);
+        let default = declared.default.clone()?;
+        Some(default.with_metadata(metadata.with_source(Source::Default)))
     }
 
     /// Writes one secret, encoded as the manifest declares it.
@@ -281,12 +294,14 @@ impl Connection {
         Ok(health)
     }
 
-    /// Reads every declared secret and judges it.
+    /// Reads every declared secret and judges it. It judges what the provider has: no snapshot stands
+    /// in for anything.
     pub async fn validate(&self) -> Validation {
-        Validation::of(self).await.0
+        Validation::of(self, false).await.0
     }
 
-    /// Reads every declared secret, demands that each is there and strong, and hands them out.
+    /// Reads every declared secret, demands that each is there and strong, and hands them out. Where
+    /// the manifest has a `snapshot`, it stands in for what can't be read at present.
     ///
     /// # Errors
     /// One error with the whole [`Report`](crate::Report), as [`SecretsBuilder::detect`] says.
@@ -298,9 +313,15 @@ impl Connection {
 
     pub(crate) async fn boot_by(self, clock: Clock) -> Result<Secrets> {
         let began = clock.now();
-        let (validation, values) = Validation::of(&self).await;
+        let (validation, values) = Validation::of(&self, true).await;
         for warning in validation.report.warnings() {
-            self.0.rails.say(warning.clone());
+            if warning.rule == snapshot::RULE {
+                // Health says it, for as long as it is so.
+                let secret = warning.name.as_ref().map(SecretName::as_str);
+                tracing::warn!(rule = warning.rule, secret, "{}", warning.message);
+            } else {
+                self.0.rails.say(warning.clone());
+            }
         }
         match validation.into_error() {
             Some(error) => {

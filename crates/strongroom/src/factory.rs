@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::backends::{self, Backend, Connect};
+use crate::backends::{self, Backend, Connect, Opening};
 use crate::connection::{Connection, check_runtime};
 use crate::declared::Declared;
 use crate::env::Env;
@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::layers;
 use crate::load::FromSecrets;
 use crate::manifest::{self, Manifest};
-use crate::provider::SecretProvider;
+use crate::provider::{Description, SecretProvider};
 use crate::provider_url::ProviderUrl;
 use crate::rails::Rail;
 use crate::secrets::Secrets;
@@ -20,9 +20,12 @@ mod chain;
 mod detection;
 mod examine;
 mod plan;
+mod postponed;
+mod snapshot;
 mod variables;
 
 use plan::Plan;
+use postponed::Postponed;
 
 pub use chain::ChainMember;
 pub use detection::{Candidate, Chosen, Detection, Verdict};
@@ -206,6 +209,10 @@ impl SecretsBuilder {
     pub async fn connect(self) -> Result<Connection> {
         check_runtime()?;
         let plan = self.plan()?;
+        self.connect_as(plan).await
+    }
+
+    async fn connect_as(self, plan: Plan) -> Result<Connection> {
         let chosen = plan.detection.chosen()?;
         tracing::info!(
             provider = %chosen.address, class = %chosen.class, because = %chosen.because,
@@ -232,6 +239,7 @@ impl SecretsBuilder {
             main,
         );
         connection.set_chain(chain);
+        connection.set_snapshot(self.snapshot(&plan, chosen));
         for (name, url) in &plan.manifest.providers {
             let used = |declared: &Declared| serves(declared, Some(name));
             if plan.declared.iter().any(used) {
@@ -249,8 +257,14 @@ impl SecretsBuilder {
     /// As [`connect`](Self::connect), and one error with the whole [`Report`](crate::Report) if
     /// any declared secret is missing, weak or unreadable. Its kind is [`ErrorKind::Policy`] unless
     /// a secret could not be read for another reason than its own state: then it is that kind.
+    ///
+    /// Where the manifest has a `snapshot`, what fails as [`ErrorKind::Transient`] is taken from it,
+    /// and a provider that can't be opened for that reason is opened later.
     pub async fn detect(self) -> Result<Secrets> {
-        self.connect().await?.boot().await
+        check_runtime()?;
+        let mut plan = self.plan()?;
+        plan.may_postpone = plan.manifest.snapshot.is_some();
+        self.connect_as(plan).await?.boot().await
     }
 
     /// Reports whether nobody vouches for what this manifest says.
@@ -331,13 +345,29 @@ impl SecretsBuilder {
     }
 
     async fn open(&self, plan: &Plan, connect: Connect) -> Result<Arc<dyn SecretProvider>> {
-        let backend = self.backend_of(&connect.url)?;
-        let provider = backend.open(connect).await?;
-        Ok(if backend.is_remote() {
-            layers::wrap(provider, &plan.manifest.layers)
-        } else {
-            provider
-        })
+        let backend = *self.backend_of(&connect.url)?;
+        let settings = plan.manifest.layers;
+        let url = connect.url.clone();
+        let open = move || -> Opening {
+            let connect = connect.clone();
+            Box::pin(async move {
+                let provider = backend.open(connect).await?;
+                Ok(if backend.is_remote() {
+                    layers::wrap(provider, &settings)
+                } else {
+                    provider
+                })
+            })
+        };
+        match open().await {
+            Err(error) if error.is_retryable() && plan.may_postpone => {
+                tracing::warn!(provider = %url, "a provider can't be opened for now: {error}");
+                // It may be writable; a write will tell.
+                let description = Description::new(url.scheme(), url.to_string(), true);
+                Ok(Arc::new(Postponed::new(description, open)))
+            }
+            opened => opened,
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use crate::name::SecretName;
 use crate::refresh::{Entry, Status};
 use crate::report::Finding;
 use crate::secret::{Source, Version};
+use crate::snapshot;
 
 /// The state of a [`Secrets`](crate::Secrets).
 ///
@@ -61,7 +62,7 @@ pub struct SecretHealth {
     pub version: Option<Version>,
     /// Seconds since this version was made, where the backend knows.
     pub age_seconds: Option<u64>,
-    /// Whether it is live or stale.
+    /// Whether it is live, stale, or from the snapshot that the service started from.
     pub source: Source,
     /// Seconds since the backend last confirmed it.
     pub confirmed_seconds: u64,
@@ -103,6 +104,10 @@ impl Health {
         health
             .reasons
             .extend(said.map(|finding| finding.message.clone()));
+        let snapshot = connection.snapshot().filter(|_| scope.is_empty());
+        let unkept = snapshot.and_then(|snapshot| snapshot.problem());
+        let unkept = unkept.map(|problem| format!("no snapshot is kept: {problem}"));
+        health.reasons.extend(unkept);
         for entry in held {
             health.add(connection, entry, now, unbuilt.get(&entry.name));
         }
@@ -124,8 +129,16 @@ impl Health {
         let held = entry.live.held();
         let metadata = held.as_ref().map(|secret| secret.metadata());
         let age = metadata.and_then(|known| since(known.created()?));
+        let is_snapshot = metadata.is_some_and(|known| known.source() == Source::Snapshot);
         let mut problems = problems(&status, entry.live.with(|_| ()).err());
         problems.extend(unbuilt.cloned());
+        if let Some(terms) = entry.live.terms().filter(|_| is_snapshot)
+            && terms.until > now
+        {
+            let ago = since(status.confirmed_at).unwrap_or_default();
+            let left = terms.until.saturating_sub(now);
+            problems.insert(0, snapshot::started(ago, left));
+        }
         let declared = connection.declaration(entry.name.as_str());
         if let (Some(age), Some(limit)) = (age, declared.and_then(|known| known.rotate_after))
             && age > limit
@@ -146,7 +159,9 @@ impl Health {
             version: metadata.and_then(|known| known.version().cloned()),
             age_seconds: age.map(|age| age.as_secs()),
             source: match metadata {
-                Some(known) if known.source() == Source::Default => Source::Default,
+                Some(known) if matches!(known.source(), Source::Default | Source::Snapshot) => {
+                    known.source()
+                }
                 _ if entry.live.is_stale() => Source::Stale,
                 _ => Source::Live,
             },

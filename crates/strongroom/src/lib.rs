@@ -132,6 +132,7 @@ mod refresh;
 mod report;
 mod secret;
 mod secrets;
+mod snapshot;
 mod validation;
 
 pub use backends::sealed_file;

@@ -12,6 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::provider_url::ProviderUrl;
 use crate::rails::Rail;
 use crate::report::Finding;
+use crate::snapshot;
 
 mod document;
 mod layers;
@@ -66,6 +67,8 @@ pub(crate) struct Manifest {
     pub(crate) layers: crate::layers::Settings,
     /// How long values are held.
     pub(crate) cache: crate::refresh::Settings,
+    /// What a boot may start from while the backend can't be reached.
+    pub(crate) snapshot: Option<snapshot::Settings>,
     pub(crate) overridden: Vec<Rail>,
     /// Every setting with its origin.
     pub(crate) settings: Vec<Setting>,

@@ -25,7 +25,7 @@ use crate::live::{Keeper, Live, LiveSecret, Terms};
 use crate::load::{FromSecrets, Loaded};
 use crate::name::SecretName;
 use crate::provider::Expect;
-use crate::secret::{Metadata, Secret, Version};
+use crate::secret::{Metadata, Secret, Source, Version};
 use crate::validation;
 
 mod derived;
@@ -81,6 +81,11 @@ impl Refresher {
         };
         let entry = |(name, secret): (SecretName, Secret)| {
             let document = connection.document(&name);
+            let old = connection.snapshot().filter(|_| is_snapshot(&secret));
+            let terms = old.map_or(terms, |snapshot| Terms {
+                until: clock.at(snapshot.ends(secret.metadata().fetched_at())),
+                fresh: began,
+            });
             let entry = Entry::new(name.clone(), document, secret, None, terms, &clock);
             (name, Arc::new(entry))
         };
@@ -306,6 +311,11 @@ impl Drop for Refresher {
             task.abort();
         }
     }
+}
+
+/// Reports whether a value is from a snapshot, and was not confirmed since.
+fn is_snapshot(secret: &Secret) -> bool {
+    secret.metadata().source() == Source::Snapshot
 }
 
 /// Waits until nobody holds the other end, which carries nothing.

@@ -12,6 +12,7 @@ use crate::name::SecretName;
 use crate::policy;
 use crate::report::{Finding, Report};
 use crate::secret::{Fingerprint, Provenance, Secret, Source, Version};
+use crate::snapshot;
 
 /// The outcome of reading and judging every declared secret.
 #[derive(Debug, Clone, Serialize)]
@@ -95,20 +96,27 @@ fn as_shown<S: serde::Serializer>(
 
 impl Validation {
     /// Reads and judges; returns the values, marked strong where they are, beside the outcome.
-    pub(crate) async fn of(connection: &Connection) -> (Self, BTreeMap<SecretName, Secret>) {
+    /// `stand_in` says whether the snapshot may stand in for what can't be read now.
+    pub(crate) async fn of(
+        connection: &Connection,
+        stand_in: bool,
+    ) -> (Self, BTreeMap<SecretName, Secret>) {
         let declared: Vec<Declared> = connection.declared().cloned().collect();
         let names: Vec<SecretName> = declared.iter().map(|known| known.name.clone()).collect();
         let answers = connection.fetch(&names).await;
-        let pairs: Vec<_> = declared.iter().zip(&answers).collect();
+        let mut pairs: Vec<_> = declared.iter().zip(answers).collect();
+        let (snapshot, unusable) = look_at_snapshot(connection, &mut pairs, stand_in).await;
 
         let present = pairs
             .iter()
             .filter_map(|(known, answer)| answer.as_ref().ok().map(|secret| (*known, secret)));
         let present: Vec<_> = present.collect();
         let mut findings = policy::check(&present, connection.rails().deployment());
+        findings.extend(snapshot);
         let worst = pairs
             .iter()
             .filter_map(|(known, answer)| fatal(known, answer))
+            .chain(unusable)
             .max_by_key(severity);
         findings.extend(
             pairs
@@ -132,8 +140,8 @@ impl Validation {
             let outcome = match answer {
                 Ok(secret) => {
                     let ok = !weak(&known.name);
-                    let strong = policy::is_strong(known, secret, &findings);
-                    let secret = mark(secret.clone(), strong);
+                    let strong = policy::is_strong(known, &secret, &findings);
+                    let secret = mark(secret, strong);
                     let present = present_state(&secret, ok);
                     values.insert(known.name.clone(), secret);
                     Outcome::Present(present)
@@ -192,6 +200,32 @@ impl Validation {
         let kind = self.worst.unwrap_or(ErrorKind::Policy);
         Some(Error::new(kind, message).with_report(self.report))
     }
+}
+
+/// Says what is wrong with the snapshot, where there is one, and lets it stand in where it may.
+/// Returns the kind of what makes it unusable, too.
+async fn look_at_snapshot(
+    connection: &Connection,
+    answers: &mut snapshot::Answers<'_>,
+    stand_in: bool,
+) -> (Vec<Finding>, Option<ErrorKind>) {
+    let Some(snapshot) = connection.snapshot() else {
+        return (Vec::new(), None);
+    };
+    let mut findings = Vec::new();
+    if let Some((kind, finding)) = snapshot.check().await {
+        let refused = finding.severity == crate::Severity::Violation;
+        findings.push(finding);
+        if refused {
+            return (findings, Some(kind));
+        }
+    }
+    if !stand_in {
+        return (findings, None);
+    }
+    let (said, unusable) = snapshot::stand_in(connection, snapshot, answers).await;
+    findings.extend(said);
+    (findings, unusable)
 }
 
 /// Marks a value that passed as a token or a key, so that it has a fingerprint.

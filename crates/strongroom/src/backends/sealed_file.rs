@@ -13,6 +13,7 @@ use super::{Backend, Connect, Strength};
 use crate::error::{Error, ErrorKind, Result};
 use crate::provider::SecretProvider;
 
+mod bundle;
 mod cost;
 mod crypto;
 mod detect;
@@ -35,6 +36,7 @@ mod unlocked;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use bundle::Bundle;
 pub use cost::Argon2Cost;
 pub use fields::FileId;
 pub use key::SlotKey;

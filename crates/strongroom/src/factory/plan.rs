@@ -21,6 +21,8 @@ pub(super) struct Plan {
     pub(super) declared: Vec<Declared>,
     pub(super) rails: GuardRails,
     pub(super) detection: Detection,
+    /// Whether a provider that can't be opened for now is opened later.
+    pub(super) may_postpone: bool,
 }
 
 impl SecretsBuilder {
@@ -51,6 +53,14 @@ impl SecretsBuilder {
                 ));
             }
         }
+        if self.distrusts(&manifest) && manifest.snapshot.take().is_some() {
+            warnings.push(Finding::warning(
+                None,
+                "untrusted-manifest",
+                "`snapshot` is ignored: nobody named this manifest",
+                "name it with --manifest if you trust what it says",
+            ));
+        }
         let rails = GuardRails::new(choice.deployment, manifest.overridden.iter().copied());
         let mut declared = manifest.secrets.clone();
         for further in &self.declared {
@@ -68,6 +78,7 @@ impl SecretsBuilder {
             declared,
             rails,
             detection,
+            may_postpone: false,
         })
     }
 

@@ -1,5 +1,5 @@
-//! The sections `retry`, `limit` and `cache`: what the layers around remote providers are told, and how
-//! long values are held.
+//! The sections `retry`, `limit`, `cache` and `snapshot`: what the layers around remote providers are told,
+//! how long values are held, and what a boot may start from.
 
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
@@ -12,6 +12,7 @@ use super::read::{Reader, duration_of, number_of};
 use crate::error::{Error, ErrorKind, Result};
 use crate::layers::{self, limit, retry};
 use crate::refresh;
+use crate::snapshot;
 
 const ATTEMPTS: RangeInclusive<u32> = 1..=10;
 const DEADLINE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(600);
@@ -21,6 +22,7 @@ const MAX_STALE: RangeInclusive<Duration> = Duration::from_secs(1)..=DAYS;
 const NEGATIVE_TTL: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(600);
 const OVERLAP: RangeInclusive<Duration> = Duration::ZERO..=DAYS;
 const DAYS: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+const MAX_AGE: RangeInclusive<Duration> = Duration::from_secs(60)..=snapshot::LONGEST;
 const PER_SECOND: RangeInclusive<u32> = 1..=10_000;
 
 impl Reader<'_> {
@@ -68,6 +70,41 @@ impl Reader<'_> {
                 .with_help("make `max_stale` at least as long as `ttl`"));
         }
         Ok(cache)
+    }
+
+    pub(super) fn snapshot(
+        &mut self,
+        dict: &Dict,
+        cache: &refresh::Settings,
+    ) -> Result<Option<snapshot::Settings>> {
+        let Some(value) = dict.get("snapshot") else {
+            return Ok(None);
+        };
+        let section = self.dict(dict, &["snapshot"])?;
+        let path = self.text(&section, &["snapshot", "path"])?;
+        let key_file = self.text(&section, &["snapshot", "key_file"])?;
+        let max_age = self.time(&section, &["snapshot", "max_age"], MAX_AGE)?;
+        let max_age = max_age.unwrap_or(snapshot::LONGEST);
+        let (Some(path), Some(key_file)) = (path, key_file) else {
+            return Err(self
+                .wrong(value, &["snapshot"], "needs a `path` and a `key_file`")
+                .with_help("keep the key in another directory than the snapshot"));
+        };
+        if max_age < cache.ttl {
+            let message = format!(
+                "`snapshot.max_age` ({}) is shorter than `cache.ttl` ({}): a snapshot would be too \
+                 old before the next one is taken",
+                format_duration(max_age),
+                format_duration(cache.ttl)
+            );
+            return Err(Error::new(ErrorKind::Config, message)
+                .with_help("make `max_age` longer than `ttl`"));
+        }
+        Ok(Some(snapshot::Settings {
+            path: path.into(),
+            key_file: key_file.into(),
+            max_age,
+        }))
     }
 
     fn count(

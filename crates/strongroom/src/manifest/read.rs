@@ -69,6 +69,10 @@ pub(super) fn read(
     let dict = merged.as_dict().unwrap_or(&empty);
     let mut manifest = reader.manifest(dict)?;
     manifest.origin = Some(located.name);
+    if let Some(snapshot) = &mut manifest.snapshot {
+        snapshot.path = located.base_dir.join(&snapshot.path);
+        snapshot.key_file = located.base_dir.join(&snapshot.key_file);
+    }
     manifest.base_dir = located.base_dir;
     manifest.found_by_search = located.found_by_search;
     manifest.settings = reader.settings;
@@ -118,6 +122,7 @@ impl Reader<'_> {
         let rotate_after = self.duration(&policy, &["policy", "rotate_after"])?;
         manifest.layers = self.layers(dict)?;
         manifest.cache = self.cache(dict)?;
+        manifest.snapshot = self.snapshot(dict, &manifest.cache)?;
         let secrets = self.dict(dict, &["secrets"])?;
         for (name, value) in &secrets {
             let mut declared = self.secret(name, value)?;
@@ -219,7 +224,7 @@ impl Reader<'_> {
         }
     }
 
-    fn text(&mut self, dict: &Dict, path: &[&str]) -> Result<Option<String>> {
+    pub(super) fn text(&mut self, dict: &Dict, path: &[&str]) -> Result<Option<String>> {
         self.scalar(dict, path, "must be text in quotes", |value| match value {
             Value::String(_, text) => Some((text.clone(), text.clone())),
             _ => None,
@@ -351,7 +356,7 @@ impl Reader<'_> {
         format!("{} [{profile}]", self.document.place(&path))
     }
 
-    fn wrong(&self, value: &Value, path: &[&str], problem: &str) -> Error {
+    pub(super) fn wrong(&self, value: &Value, path: &[&str], problem: &str) -> Error {
         let message = format!(
             "{}: `{}` {problem}",
             self.origin(value, path),

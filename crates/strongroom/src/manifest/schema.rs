@@ -15,6 +15,7 @@ const TOP: &[&str] = &[
     "retry",
     "limit",
     "cache",
+    "snapshot",
     "secrets",
 ];
 const DEPLOYMENTS: &[&str] = &["default", "development", "test", "staging", "production"];
@@ -22,6 +23,7 @@ const POLICY: &[&str] = &["min_length", "rotate_after"];
 const RETRY: &[&str] = &["attempts", "deadline"];
 const LIMIT: &[&str] = &["concurrency", "per_second"];
 const CACHE: &[&str] = &["ttl", "max_stale", "negative_ttl", "overlap"];
+const SNAPSHOT: &[&str] = &["path", "key_file", "max_age"];
 const SECRET: &[&str] = &[
     "kind",
     "description",
@@ -80,6 +82,7 @@ pub(super) fn check_profile(
         ("retry", RETRY),
         ("limit", LIMIT),
         ("cache", CACHE),
+        ("snapshot", SNAPSHOT),
     ] {
         if let Some(Value::Dict(_, dict)) = dict.get(section) {
             path.push(section.to_owned());

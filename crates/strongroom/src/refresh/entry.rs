@@ -12,6 +12,8 @@ use crate::live::{Live, LiveSecret, Publisher, Terms};
 use crate::name::SecretName;
 use crate::secret::{Secret, Source};
 
+use super::is_snapshot;
+
 /// A secret that is held, and kept fresh.
 pub(crate) struct Entry {
     pub(crate) name: SecretName,
@@ -51,6 +53,10 @@ impl Entry {
         clock: &Clock,
     ) -> Self {
         let confirmed_at = secret.metadata().fetched_at();
+        let failing = is_snapshot(&secret).then(|| {
+            let reason = "it could not be read when the service started";
+            (ErrorKind::Transient, reason.to_owned())
+        });
         let (publisher, live) = Live::with_terms(secret, terms, clock.clone());
         Self {
             name,
@@ -62,7 +68,7 @@ impl Entry {
             status: Mutex::new(Status {
                 confirmed_at,
                 due: None,
-                failing: None,
+                failing,
                 refused: None,
                 expired: false,
             }),
@@ -91,7 +97,7 @@ impl Entry {
                 || known.created() != former.created()
                 || known.source() != former.source()
         });
-        let was_stale = former.source() == Source::Stale;
+        let was_stale = matches!(former.source(), Source::Stale | Source::Snapshot);
         let renewed = renewed.or_else(|| {
             let metadata = former.clone().with_source(Source::Live);
             was_stale.then(|| Secret::clone(&held).with_metadata(metadata))

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::entry::Entry;
+use super::is_snapshot;
 use crate::connection::Connection;
 use crate::declared::Declared;
 use crate::error::{Error, ErrorKind, Result};
@@ -181,7 +182,9 @@ impl Wanted {
         if connection.is_lent(&self.name) || held.metadata().expires().is_some() {
             return None;
         }
-        held.metadata().version().cloned()
+        // A backend that was made anew since may have given the same version to another value.
+        let known = Some(held).filter(|held| !is_snapshot(held))?;
+        known.metadata().version().cloned()
     }
 
     fn holds_a_value(&self) -> bool {

@@ -8,7 +8,7 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::sleep;
 
@@ -16,6 +16,7 @@ use super::entry::Entry;
 use super::families::Families;
 use super::flight::{self, Answer, Landed, Wanted};
 use super::gate::Gate;
+use super::is_snapshot;
 use super::settings::{Settings, random};
 use super::store::Store;
 use super::table::{Background, Reported, Table};
@@ -28,6 +29,7 @@ use crate::live::Terms;
 use crate::name::SecretName;
 use crate::provider::SecretProvider;
 use crate::secret::Secret;
+use crate::snapshot;
 
 mod landing;
 
@@ -100,7 +102,9 @@ pub(super) struct Supervisor {
     flights: JoinSet<Landed>,
     /// What is under way, for a reading that ends without an answer.
     flying: HashMap<Id, (Option<String>, Vec<SecretName>, Duration)>,
-    /// Wait for the notices of providers. They end with this.
+    /// Tells whoever keeps the snapshot that readings came back.
+    landings: Arc<Notify>,
+    /// Wait for the notices of providers, and keep the snapshot. They end with this.
     watchers: JoinSet<()>,
 }
 
@@ -129,13 +133,19 @@ impl Supervisor {
             gates: HashMap::new(),
             flights: JoinSet::new(),
             flying: HashMap::new(),
+            landings: Arc::default(),
             watchers: JoinSet::new(),
         };
         let random = random();
+        let soon = began.saturating_add(settings.pause_after(1, random));
         for entry in supervisor.store.entries().values() {
+            let is_old = entry.live.held().is_some_and(|held| is_snapshot(&held));
             let until = entry.live.terms().map_or(began, |terms| terms.until);
             let left = until.saturating_sub(began);
-            let due = began.saturating_add(settings.refresh_after(left, random));
+            let due = match is_old {
+                true => soon,
+                false => began.saturating_add(settings.refresh_after(left, random)),
+            };
             supervisor.table.hold(&entry.name, due);
             supervisor.families.add(&entry.document, &entry.name);
             entry.status().due = Some(due);
@@ -150,6 +160,13 @@ impl Supervisor {
             self.watchers.spawn(listen(key, provider, notices));
         }
         drop(notices);
+        if let Some(snapshot) = self.connection.snapshot() {
+            let snapshot = Arc::clone(snapshot);
+            let (connection, store) = (self.connection.clone(), Arc::clone(&self.store));
+            let landings = Arc::clone(&self.landings);
+            let keeping = snapshot::keep(snapshot, connection, store, landings);
+            self.watchers.spawn(keeping);
+        }
         loop {
             let wake = self.time_to_wake();
             tokio::select! {

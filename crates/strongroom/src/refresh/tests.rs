@@ -16,6 +16,7 @@ mod ends;
 mod model;
 mod rates;
 mod scripted;
+mod snapshot;
 mod typed;
 
 use scripted::Scripted;

@@ -71,7 +71,7 @@ impl Metadata {
         self
     }
 
-    /// Sets whether the value is live, cached or stale.
+    /// Sets where the value came from, and how fresh it is.
     #[must_use]
     pub fn with_source(mut self, source: Source) -> Self {
         self.source = source;
@@ -110,7 +110,7 @@ impl Metadata {
         self.expires
     }
 
-    /// Returns whether the value is live, cached or stale.
+    /// Returns where the value came from, and how fresh it is.
     pub fn source(&self) -> Source {
         self.source
     }
@@ -118,6 +118,10 @@ impl Metadata {
     /// Returns where the bytes have been.
     pub fn provenance(&self) -> &Provenance {
         &self.provenance
+    }
+
+    pub(crate) fn set_fetched_at(&mut self, fetched_at: SystemTime) {
+        self.fetched_at = fetched_at;
     }
 
     /// Reports whether the value passed the strength policy as a token or a key.
@@ -172,10 +176,11 @@ impl fmt::Debug for Version {
 pub enum Source {
     /// Read from the backend for this call, or at boot.
     Live,
-    /// Held in memory within its time to live.
-    Cache,
     /// Held in memory past its time to live, because the backend can't be reached.
     Stale,
+    /// From the snapshot that the service started from, because the backend couldn't be reached; not
+    /// confirmed by the backend since.
+    Snapshot,
     /// The development default of the manifest.
     Default,
 }

@@ -23,6 +23,7 @@ mod sealed_file;
 mod sealed_vectors;
 mod secrets;
 mod servers;
+mod snapshot;
 #[cfg(feature = "vault")]
 mod vault;
 mod watching;

@@ -14,6 +14,7 @@ use crate::backends::files::guard::{Guard, the_directory};
 use crate::backends::files::{failure, read};
 use crate::env::Env;
 use crate::error::{Error, ErrorKind, Result};
+use crate::rails::GuardRails;
 use crate::secret::Secret;
 
 /// The variables that hold a key or lead to one.
@@ -55,9 +56,9 @@ pub(super) fn find(connect: &Connect, id: FileId) -> Result<SlotKey> {
     match place {
         Some(Place::Variable) => from_variable(&connect.env),
         Some(Place::Typed(passphrase)) => SlotKey::passphrase(passphrase),
-        Some(Place::KeyFile(path)) => from_key_file(connect, &path, missing),
+        Some(Place::KeyFile(path)) => from_key_file((&connect.env, &connect.rails), &path, missing),
         Some(Place::PassphraseFile(path)) => {
-            let text = read_file(connect, &path, missing)?;
+            let text = read_file((&connect.env, &connect.rails), &path, missing)?;
             SlotKey::passphrase(without_newline(&text)).map_err(|error| in_file(&path, &error))
         }
         None => {
@@ -71,7 +72,9 @@ pub(super) fn find(connect: &Connect, id: FileId) -> Result<SlotKey> {
                 let help = format!("set HOME, or {GIVE_ONE}");
                 return Err(Error::new(ErrorKind::Auth, message).with_help(help));
             };
-            from_key_file(connect, &path, |path| no_default(path, &sealed))
+            from_key_file((&connect.env, &connect.rails), &path, |path| {
+                no_default(path, &sealed)
+            })
         }
     }
 }
@@ -125,17 +128,18 @@ fn from_variable(env: &Env) -> Result<SlotKey> {
     })
 }
 
-fn from_key_file(
-    connect: &Connect,
+/// Reads a raw key from its file, once the guard rails let it.
+pub(super) fn from_key_file(
+    judges: (&Env, &GuardRails),
     path: &Path,
     missing: impl FnOnce(&Path) -> Error,
 ) -> Result<SlotKey> {
-    let text = read_file(connect, path, missing)?;
+    let text = read_file(judges, path, missing)?;
     SlotKey::from_text(&Secret::from_bytes(text)).map_err(|error| in_file(path, &error))
 }
 
 fn read_file(
-    connect: &Connect,
+    (env, rails): (&Env, &GuardRails),
     path: &Path,
     missing: impl FnOnce(&Path) -> Error,
 ) -> Result<Zeroizing<Vec<u8>>> {
@@ -149,7 +153,7 @@ fn read_file(
         return Err(missing(path));
     };
     let dir = real.parent().unwrap_or(&real);
-    let guard = Guard::new(&connect.env, &connect.rails, dir);
+    let guard = Guard::new(env, rails, dir);
     guard.key_file(&opened, &shown)?;
     guard.directory_and_parent(dir, the_directory, None)?;
     opened.read(MAX_BYTES, &shown)

@@ -74,7 +74,9 @@ impl Supervisor {
                 Some(entry) => self
                     .update(&entry, answer, &times, &mut changed)
                     .map(|()| entry)
-                    .inspect(|entry| drop(heard.insert(entry.name.clone()))),
+                    .inspect(|entry| {
+                        heard.insert(entry.name.clone());
+                    }),
                 None => self.admit(&name, answer, &times).inspect(|entry| {
                     if self.may_hold(&name, &waiters, added.len()) {
                         let due = self.due(entry, &times);
@@ -97,6 +99,7 @@ impl Supervisor {
         heard.extend(changed.iter().cloned());
         self.update_derived(&heard, &changed);
         self.count_states();
+        self.landings.notify_one();
         for (outcome, waiters) in answers {
             for waiter in waiters {
                 waiter.answer(outcome.as_ref());
@@ -370,7 +373,9 @@ impl Supervisor {
         let mut status = entry.status();
         let was_bad = status.failing.take().is_some() | status.refused.take().is_some();
         status.expired = false;
-        status.confirmed_at = SystemTime::now();
+        let since = times.now.saturating_sub(times.began);
+        let now = SystemTime::now();
+        status.confirmed_at = now.checked_sub(since).unwrap_or(now);
         status.due = Some(due);
         drop(status);
         if was_bad {
