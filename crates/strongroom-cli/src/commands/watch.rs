@@ -24,6 +24,7 @@ Examples:
   STRONGROOM_CFG_CACHE__TTL=10s strongroom watch --format json")]
 pub(crate) struct Args {
     /// Only these secrets, which the manifest declares
+    #[arg(value_name = "NAME")]
     names: Vec<String>,
 }
 
