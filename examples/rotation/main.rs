@@ -9,13 +9,15 @@
 //! Clients send `Authorization: Bearer …` to `/`. The token in force is let through, and so is the one
 //! before it while `cache.overlap` lasts, so that no client has to change in the same moment as the
 //! service. `/health` says one word to anybody. What happens to the token is printed, never the token.
+//! How soon a new one is seen is what the manifest's `cache` says: a time to live at most, and at once
+//! where the backend tells of changes.
 
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{BoxError, Json, Router};
+use axum::{BoxError, Router};
 use strongroom::{
     Declared, Env, Events, HealthStatus, Kind, LiveSecret, Memory, Secret, SecretName, Secrets,
     SecretsBuilder, SecretsFactory, generate,
@@ -38,10 +40,12 @@ async fn main() -> Result<(), BoxError> {
 
 /// Boots on what the environment says, and serves until it is told to stop.
 async fn serve() -> Result<(), BoxError> {
+    // In place before anybody knows of the process, which the signal would end otherwise.
+    let asked = Asked::listen()?;
     let builder = SecretsFactory::builder().declare([Declared::new(TOKEN, Kind::Token)]);
     let (secrets, app) = boot(builder).await?;
     let telling = tokio::spawn(tell(secrets.events()));
-    let asking = tokio::spawn(refresh_when_asked(secrets.clone()));
+    let asking = tokio::spawn(refresh_when(asked, secrets.clone()));
     strongroom_examples::serve(0, app).await?;
     asking.abort();
     secrets.shutdown().await?;
@@ -72,7 +76,7 @@ async fn health(State(secrets): State<Secrets>) -> Response {
         HealthStatus::Failed => StatusCode::SERVICE_UNAVAILABLE,
         HealthStatus::Ready | HealthStatus::Degraded => StatusCode::OK,
     };
-    (code, Json(status)).into_response()
+    (code, status.as_str()).into_response()
 }
 
 /// Prints what happens to the secrets, until they are shut down.
@@ -82,15 +86,9 @@ async fn tell(mut events: Events) {
     }
 }
 
-/// Reads every secret again at each SIGHUP.
-#[cfg(unix)]
-async fn refresh_when_asked(secrets: Secrets) {
-    use tokio::signal::unix::{SignalKind, signal};
-
-    let Ok(mut asked) = signal(SignalKind::hangup()) else {
-        return;
-    };
-    while asked.recv().await.is_some() {
+/// Reads every secret again each time that somebody asks.
+async fn refresh_when(mut asked: Asked, secrets: Secrets) {
+    while asked.next().await.is_some() {
         match secrets.refresh().await {
             Ok(()) => println!("refreshed: {}", secrets.health().status.as_str()),
             Err(error) => println!("not refreshed: {error}"),
@@ -98,8 +96,27 @@ async fn refresh_when_asked(secrets: Secrets) {
     }
 }
 
-#[cfg(not(unix))]
-async fn refresh_when_asked(_: Secrets) {}
+/// The SIGHUPs of an operator, where there are such signals.
+struct Asked {
+    #[cfg(unix)]
+    hangups: tokio::signal::unix::Signal,
+}
+
+impl Asked {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            #[cfg(unix)]
+            hangups: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Option<()> {
+        #[cfg(unix)]
+        return self.hangups.recv().await;
+        #[cfg(not(unix))]
+        return None;
+    }
+}
 
 /// Plays all sides against a memory that stands in for a backend.
 async fn play() -> Result<(), BoxError> {

@@ -15,7 +15,7 @@
 //!
 //! | code | meaning |
 //! |---|---|
-//! | 0 | fine |
+//! | 0 | fine; a `watch` that was ended by Ctrl-C, SIGTERM or SIGHUP |
 //! | 1 | the check failed: policy, guard rail, a malformed value; a hook of `rotate` |
 //! | 2 | usage or configuration |
 //! | 3 | absent |
@@ -27,8 +27,8 @@
 //!
 //! # JSON
 //!
-//! With `--format json` every command but `run` and `completions` writes one object to standard
-//! output; so does `run` where it fails. Help and the version stay text. The object's `schema` is 1;
+//! With `--format json` every command but `run`, `watch` and `completions` writes one object to standard
+//! output; so do `run` and `watch` where they fail. Help and the version stay text. The object's `schema` is 1;
 //! it rises when a field changes its meaning or goes away, not when one is added. A failure is
 //! `{"schema":1,"error":{"kind","message","help","name","caused_by","findings","generated"}}`, where
 //! all but the first two may be missing; `generated` is what `generate` wrote before it failed. The
@@ -41,6 +41,10 @@
 //! it is `{"schema":1,"name","provider","method","former","steps":[…],"undo"}`, with `--abort`
 //! `{"schema":1,"name","discarded"}`. A hook that failed is an error of the kind `hook`, which has
 //! `"rotation":{"method","former","version","undone","undo_error"}`; only this kind is none of the library's.
+//!
+//! `watch` writes one object a line for each event: `{"schema":1,"name","at","event"}`, where `event` is
+//! `rotated` (with `version`, which may be null), `refused` (with `reason`), `failing` (with `error`, the
+//! kind, and `reason`), `recovered`, `expired`, `withdrawn` (with `error`) or `rejected`.
 //!
 //! `doctor` writes `{"schema":1,"ok","configuration":[…],"providers":[{"provider","address",
 //! "checks":[…],"policy"}]}`: `provider` is a name of the manifest's `providers`, or null for the chosen
@@ -58,6 +62,7 @@ mod args;
 mod commands;
 mod context;
 mod exit;
+mod interrupts;
 mod key_source;
 mod prompt;
 mod report;

@@ -62,8 +62,7 @@ impl Screen {
 
     /// Writes bytes to standard output, exactly.
     pub(crate) fn bytes(&self, bytes: &[u8]) -> Result<(), Failure> {
-        let mut out = io::stdout().lock();
-        output(out.write_all(bytes).and_then(|()| out.flush()))
+        output(write(bytes))
     }
 
     /// Writes text for people to standard output, where it is the result.
@@ -74,22 +73,19 @@ impl Screen {
 
     /// Writes one JSON object, with the version of its form, to standard output.
     pub(crate) fn json(&self, body: &impl Serialize) -> Result<(), Failure> {
-        #[derive(Serialize)]
-        struct Document<'a, T> {
-            schema: u32,
-            #[serde(flatten)]
-            body: &'a T,
-        }
-        let document = Document {
-            schema: SCHEMA,
-            body,
+        output(write_json(body))
+    }
+
+    /// Writes one of many results, as a line of text or as a JSON object. Reports whether there is
+    /// somebody who reads it.
+    pub(crate) fn item(&self, text: &str, body: &impl Serialize) -> Result<bool, Failure> {
+        let written = match self.is_json() {
+            true => write_json(body),
+            false => write(format!("{}\n", printable(text)).as_bytes()),
         };
-        let mut out = io::stdout().lock();
-        let written = serde_json::to_writer(&mut out, &document)
-            .map_err(io::Error::from)
-            .and_then(|()| out.write_all(b"\n"))
-            .and_then(|()| out.flush());
-        output(written)
+        let unread = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
+        let is_read = !written.as_ref().is_err_and(unread);
+        output(written).map(|()| is_read)
     }
 
     /// Says on standard error what was done.
@@ -185,6 +181,29 @@ impl Screen {
         };
         AutoStream::new(io::stderr(), choice)
     }
+}
+
+fn write(bytes: &[u8]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes)?;
+    out.flush()
+}
+
+fn write_json(body: &impl Serialize) -> io::Result<()> {
+    #[derive(Serialize)]
+    struct Document<'a, T> {
+        schema: u32,
+        #[serde(flatten)]
+        body: &'a T,
+    }
+    let document = Document {
+        schema: SCHEMA,
+        body,
+    };
+    let mut out = io::stdout().lock();
+    serde_json::to_writer(&mut out, &document)?;
+    out.write_all(b"\n")?;
+    out.flush()
 }
 
 /// Reports whether standard output is a terminal.

@@ -1,104 +1,19 @@
 //! The same program boots on all five backends, chosen by variables alone.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
+use strongroom::generate;
 use strongroom::provider::Expect;
-use strongroom::{Connection, Env, SecretsFactory, generate};
 
 use crate::program::{example, run};
+use crate::servers::{Servers, Variables, connect};
 
 const MANIFEST: &str = include_str!("../../boot/strongroom.toml");
 
-type Variables = BTreeMap<&'static str, String>;
-
-/// The shared servers, of which each run of this test has a part of its own.
-struct Servers {
-    bao: PathBuf,
-    vault: String,
-    token: String,
-    aws: String,
-}
-
-impl Servers {
-    /// Finds what `cargo xtask servers` started.
-    fn find() -> Option<Self> {
-        let env = Env::process();
-        let var = |name: &str| {
-            let value = env.var(name).unwrap().map(str::to_owned);
-            assert!(
-                value.is_some() || env.var("CI").unwrap() != Some("true"),
-                "{name} is not set"
-            );
-            value
-        };
-        let found = (
-            var("STRONGROOM_TEST_BAO"),
-            var("STRONGROOM_TEST_VAULT_ADDR"),
-            var("STRONGROOM_TEST_VAULT_TOKEN"),
-            var("STRONGROOM_TEST_AWS_ENDPOINT"),
-        );
-        let (Some(bao), Some(vault), Some(token), Some(aws)) = found else {
-            println!("not run: needs `cargo xtask servers`");
-            return None;
-        };
-        let bao = bao.into();
-        Some(Self {
-            bao,
-            vault,
-            token,
-            aws,
-        })
-    }
-
-    fn admin(&self, args: &[&str]) {
-        let mut command = Command::new(&self.bao);
-        command.args(args).env_clear().env("HOME", "/nowhere");
-        command
-            .env("BAO_ADDR", &self.vault)
-            .env("BAO_TOKEN", &self.token);
-        let done = command.output().unwrap();
-        let said = String::from_utf8_lossy(&done.stderr);
-        assert!(done.status.success(), "bao {args:?}: {said}");
-    }
-
-    /// The variables of a service on Vault, in a namespace with a store at the default mount.
-    fn vault(&self, part: &str) -> Variables {
-        self.admin(&["namespace", "create", part]);
-        let namespace = format!("-namespace={part}");
-        let kv = ["-path=secret", "-version=2", "kv"];
-        self.admin(&[&["secrets", "enable", &*namespace][..], &kv].concat());
-        BTreeMap::from([
-            ("VAULT_ADDR", self.vault.clone()),
-            ("VAULT_TOKEN", self.token.clone()),
-            ("VAULT_NAMESPACE", part.to_owned()),
-        ])
-    }
-
-    fn aws(&self, part: &str) -> Variables {
-        BTreeMap::from([
-            ("STRONGROOM_AWS_PREFIX", part.to_owned()),
-            ("AWS_REGION", "eu-west-1".to_owned()),
-            ("AWS_ENDPOINT_URL", self.aws.clone()),
-            ("AWS_ACCESS_KEY_ID", part.to_owned()),
-            ("AWS_SECRET_ACCESS_KEY", "of-a-stand-in".to_owned()),
-        ])
-    }
-}
-
-async fn connect(variables: &Variables, dir: &Path) -> Connection {
-    let mut env = Env::empty().with_working_dir(dir);
-    for (name, value) in variables {
-        env = env.with_var(name, value);
-    }
-    let builder = SecretsFactory::builder().env(env).manifest_text(MANIFEST);
-    builder.connect().await.unwrap()
-}
-
 /// Writes a strong value under each name that the program declares, and returns them by variable.
 async fn fill(variables: &Variables, dir: &Path) {
-    let connection = connect(variables, dir).await;
+    let connection = connect(variables, dir, MANIFEST).await;
     for declared in connection.declared() {
         let value = generate(declared).unwrap();
         connection
@@ -138,7 +53,7 @@ async fn variables_alone_choose_one_of_five_backends() {
     }
     let mut environment = BTreeMap::from([development]);
     environment.insert("STRONGROOM_PROVIDER", "env:?prefix=APP_".to_owned());
-    let connection = connect(&files, dir.path()).await;
+    let connection = connect(&files, dir.path(), MANIFEST).await;
     for (name, variable) in [
         ("database/password", "APP_DATABASE_PASSWORD"),
         ("partner/token", "APP_PARTNER_TOKEN"),

@@ -11,7 +11,14 @@ mod bearer;
 mod boot;
 #[cfg(unix)]
 mod boot_serve;
+#[cfg(unix)]
+mod client;
 mod custom_provider;
 mod database_pool;
 mod five_backends;
 mod program;
+#[cfg(unix)]
+mod rotation;
+mod servers;
+#[cfg(unix)]
+mod service;

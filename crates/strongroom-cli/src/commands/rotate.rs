@@ -9,11 +9,12 @@ use strongroom::{Connection, Error, ErrorKind, Result, SecretName};
 use super::set;
 use crate::context::{Context, nearest, parse_name};
 use crate::exit::{CHECK_FAILED, FINE, Failure, Outcome, code};
+use crate::interrupts::Interrupts;
 
 mod hook;
 mod report;
 
-use hook::{Hook, Interrupts};
+use hook::Hook;
 use report::{Kept, NotTold, Plan, Rotated};
 
 /// Replace a secret's value, and tell the program that must accept it

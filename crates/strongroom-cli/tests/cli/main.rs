@@ -31,6 +31,8 @@ mod sealed;
 mod terminal;
 mod vault;
 mod vault_page;
+#[cfg(unix)]
+mod watch;
 mod write;
 
 /// Every command's help, results and failures, as files under `tests/cmd`.

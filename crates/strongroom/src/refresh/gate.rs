@@ -14,10 +14,17 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    /// Notes that a whole reading failed, and returns the pause until the next one.
-    pub(super) fn close(&mut self, settings: &Settings, now: Duration, random: u32) -> Duration {
+    /// Notes that a whole reading failed, and returns the pause until the next one: at least the one
+    /// that the backend asked for.
+    pub(super) fn close(
+        &mut self,
+        settings: &Settings,
+        now: Duration,
+        random: u32,
+        asked: Duration,
+    ) -> Duration {
         self.failures = self.failures.saturating_add(1);
-        let pause = settings.pause_after(self.failures, random);
+        let pause = settings.pause_after(self.failures, random).max(asked);
         self.opens_at = now.saturating_add(pause);
         pause
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::error::Error;
+
 /// What the manifest's section `cache` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Settings {
@@ -50,6 +52,12 @@ impl Settings {
         let spread = bound.saturating_sub(SHORTEST_PAUSE);
         SHORTEST_PAUSE.saturating_add(spread.mul_f64(fraction(random)))
     }
+}
+
+/// Returns the pause that a backend asks for, as far as it is kept: what it asks must not decide for
+/// how long a service goes without.
+pub(crate) fn pause_asked_for(error: &Error) -> Duration {
+    error.retry_after().unwrap_or_default().min(LONGEST_PAUSE)
 }
 
 /// Draws what pauses are spread by. Without a source of randomness they are all of middle length.

@@ -184,6 +184,39 @@ async fn through_an_outage_values_last_as_long_as_max_stale_and_calls_are_few() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_pause_that_the_backend_asks_for_is_kept_up_to_a_minute() {
+    for (asked, kept) in [(Duration::from_secs(40), 40), (60 * MINUTE, 60)] {
+        for one_name in [false, true] {
+            let backend = backend();
+            let _secrets = boot(&backend).await;
+            backend.state().calls.clear();
+            backend.state().asking = Some(asked);
+            if one_name {
+                let name = "api/token".to_owned();
+                let failing = HashMap::from([(name, ErrorKind::Transient)]);
+                backend.state().failing_names = failing;
+            } else {
+                backend.fail(Some(ErrorKind::Transient));
+            }
+            pass(20 * MINUTE).await;
+            let state = backend.state();
+            let token = "api/token".to_owned();
+            let calls = state
+                .calls
+                .iter()
+                .filter(|(_, names)| names.contains(&token));
+            let times: Vec<_> = calls.map(|(at, _)| *at).collect();
+            assert!(times.len() > 10, "{}", times.len());
+            for pair in times.windows(2) {
+                // What is due within a tick comes along with others.
+                let pause = pair[1] - pair[0] + crate::refresh::table::TICK;
+                assert!(pause >= Duration::from_secs(kept), "{pause:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn years_of_failure_change_nothing_but_the_time() {
     let backend = backend();
     let secrets = boot(&backend).await;

@@ -17,6 +17,8 @@ mod conformance;
 mod detection;
 mod layers;
 mod manifest;
+#[cfg(any(feature = "aws", feature = "vault"))]
+mod outage;
 mod proxy;
 mod rotation;
 mod sealed_file;

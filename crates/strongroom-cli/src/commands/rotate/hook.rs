@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use strongroom::rotation::Begun;
-use strongroom::{Connection, Error, ErrorKind, Result};
+use strongroom::{Connection, Result};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::{Child, ChildStdin};
-use tokio::signal::unix::{self, SignalKind};
 
 use crate::commands::run::withhold_credentials;
 use crate::context::Context;
+use crate::interrupts::Interrupts;
 
 /// Tells the hook which secret its input is the value of.
 const NAME: &str = "STRONGROOM_SECRET_NAME";
@@ -135,47 +135,5 @@ fn ending(status: ExitStatus) -> String {
         (Some(code), _) => format!("ended with exit status {code}"),
         (None, Some(signal)) => format!("was ended by signal {signal}"),
         (None, None) => "ended without an exit status".to_owned(),
-    }
-}
-
-/// The signals by which a person or a supervisor ends a program. While this lives they end the hook,
-/// and not us.
-pub(super) struct Interrupts {
-    interrupt: unix::Signal,
-    terminate: unix::Signal,
-    hangup: unix::Signal,
-}
-
-impl Interrupts {
-    pub(super) fn listen() -> Result<Self> {
-        let listen = |kind| {
-            unix::signal(kind).map_err(|error| {
-                let message = "can't listen for signals, so nothing was begun";
-                Error::new(ErrorKind::Transient, message).with_source(error)
-            })
-        };
-        Ok(Self {
-            interrupt: listen(SignalKind::interrupt())?,
-            terminate: listen(SignalKind::terminate())?,
-            hangup: listen(SignalKind::hangup())?,
-        })
-    }
-
-    /// Waits for the next one.
-    async fn next(&mut self) -> Signal {
-        tokio::select! {
-            _ = self.interrupt.recv() => Signal::INT,
-            _ = self.terminate.recv() => Signal::TERM,
-            _ = self.hangup.recv() => Signal::HUP,
-        }
-    }
-
-    /// Reports whether one has arrived already.
-    async fn arrived(&mut self) -> bool {
-        tokio::select! {
-            biased;
-            _ = self.next() => true,
-            () = std::future::ready(()) => false,
-        }
     }
 }

@@ -122,13 +122,18 @@ impl SecretProvider for Provider {
                 Err(error) => *answer = Some(Err(error)),
             }
         }
-        let unchanged = match known(&reads) {
+        let asked = match known(&reads) {
             Some((id, version)) => store.is_current(id, version).await,
-            None => false,
+            None => Ok(false),
         };
-        let documents = match unchanged {
-            true => HashMap::new(),
-            false => read(store, &reads).await,
+        let unchanged = matches!(asked, Ok(true));
+        let documents = match asked {
+            Ok(true) => HashMap::new(),
+            Ok(false) => read(store, &reads).await,
+            Err(error) => {
+                let failed = |key: &(String, Stage)| (key.clone(), Err(repeat(&error)));
+                reads.keys().map(failed).collect()
+            }
         };
         for (key, wanted) in &reads {
             for wanted in wanted {

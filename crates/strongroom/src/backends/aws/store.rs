@@ -24,6 +24,7 @@ mod list;
 mod write;
 
 pub(super) use access::{Access, Answered};
+use batch::concerns_all;
 
 /// The label of the version in force.
 const CURRENT: &str = "AWSCURRENT";
@@ -175,9 +176,15 @@ impl Store {
 
     /// Asks whether the version in force is still this one, without reading it. `false` where AWS
     /// doesn't say so.
-    pub(super) async fn is_current(&self, id: &str, known: &Version) -> bool {
-        let described = self.describe(id).await;
-        described.is_ok_and(|now| now.deleted.is_none() && now.current.as_ref() == Some(known))
+    ///
+    /// # Errors
+    /// What a read would meet as well: during an outage AWS is not asked twice.
+    pub(super) async fn is_current(&self, id: &str, known: &Version) -> Result<bool> {
+        match self.describe(id).await {
+            Ok(now) => Ok(now.deleted.is_none() && now.current.as_ref() == Some(known)),
+            Err(failure) if concerns_all(&failure) => Err(failure.error),
+            Err(_) => Ok(false),
+        }
     }
 
     pub(super) fn reply(

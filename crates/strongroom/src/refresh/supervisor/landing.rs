@@ -15,7 +15,7 @@ use crate::refresh::duplicates;
 use crate::refresh::entry::Entry;
 use crate::refresh::flight::{Answer, Landed};
 use crate::refresh::gate::concerns_provider;
-use crate::refresh::settings::random;
+use crate::refresh::settings::{pause_asked_for, random};
 use crate::refresh::table::Landing;
 use crate::secret::{Secret, Source};
 
@@ -158,13 +158,22 @@ impl Supervisor {
         arrivals: &[Arrival],
     ) -> Times {
         let random = random();
-        let failed = |arrival: &Arrival| matches!(&arrival.answer, Answer::Failed(error) if concerns_provider(error.kind()));
-        let provider_pause = if !arrivals.is_empty() && arrivals.iter().all(failed) {
-            let gate = self.gates.entry(provider).or_default();
-            Some(gate.close(&self.settings, now, random))
-        } else {
-            self.gates.remove(&provider);
-            None
+        let failed = |arrival: &Arrival| match &arrival.answer {
+            Answer::Failed(error) if concerns_provider(error.kind()) => {
+                Some(pause_asked_for(error))
+            }
+            _ => None,
+        };
+        let asked: Option<Vec<_>> = arrivals.iter().map(failed).collect();
+        let provider_pause = match asked.and_then(|asked| asked.into_iter().max()) {
+            Some(asked) => {
+                let gate = self.gates.entry(provider).or_default();
+                Some(gate.close(&self.settings, now, random, asked))
+            }
+            None => {
+                self.gates.remove(&provider);
+                None
+            }
         };
         Times {
             began,
@@ -341,6 +350,7 @@ impl Supervisor {
     fn plan_after(&mut self, name: &SecretName, error: &Error, times: &Times) -> Duration {
         let failures = self.table.count_failure(name);
         let own_pause = self.settings.pause_after(failures, times.random);
+        let own_pause = own_pause.max(pause_asked_for(error));
         let due = times
             .now
             .saturating_add(times.provider_pause.unwrap_or(own_pause));

@@ -28,6 +28,8 @@ pub(super) struct State {
     pub(super) versions: u64,
     /// What every reading fails with.
     pub(super) failing: Option<ErrorKind>,
+    /// How long it asks to be left alone then.
+    pub(super) asking: Option<Duration>,
     /// What readings of one name fail with.
     pub(super) failing_names: HashMap<String, ErrorKind>,
     pub(super) sick: bool,
@@ -201,7 +203,11 @@ impl State {
     fn answer(&self, request: &Request) -> Result<Reply> {
         let name = request.target.name.as_str();
         if let Some(kind) = self.failing.or(self.failing_names.get(name).copied()) {
-            return Err(Error::new(kind, "scripted").with_name(&request.target.name));
+            let error = Error::new(kind, "scripted").with_name(&request.target.name);
+            return Err(match self.asking {
+                Some(pause) => error.with_retry_after(pause),
+                None => error,
+            });
         }
         let Some((version, value)) = self.values.get(name) else {
             return Err(Error::new(ErrorKind::Absent, "none").with_name(&request.target.name));

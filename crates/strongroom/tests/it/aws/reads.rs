@@ -134,6 +134,15 @@ async fn that_nothing_changed_is_learned_without_the_value() {
     account.fault(denied).await;
     let answers = provider.fetch(&known[1..]).await;
     assert!(matches!(answers[0], Ok(Reply::Unchanged)), "{answers:?}");
+
+    // A service that fails is asked once.
+    account.calls().await;
+    let failing = json!({ "n": 9, "status": 503, "type": "ServiceUnavailable" });
+    account.fault(failing).await;
+    let answers = provider.fetch(&known[1..]).await;
+    let error = answers[0].as_ref().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Transient, "{error}");
+    assert_eq!(account.calls().await, ["DescribeSecret"]);
 }
 
 #[tokio::test]

@@ -123,7 +123,7 @@ impl Store {
 }
 
 /// Reports whether a failed call would fail for each of its secrets alone.
-fn concerns_all(failure: &Failure) -> bool {
+pub(super) fn concerns_all(failure: &Failure) -> bool {
     failure.error.is_retryable() || failure.refuses_credentials()
 }
 
