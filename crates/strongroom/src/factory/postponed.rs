@@ -1,14 +1,14 @@
 //! A provider whose backend could not be opened for now: each call tries again, until one succeeds.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use tokio::sync::{Mutex, Notify};
 
 use crate::backends::Opening;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::name::SecretName;
 use crate::provider::{
     Description, Expect, ProviderHealth, Put, Reply, Request, SecretProvider, Target, VersionInfo,
@@ -24,10 +24,11 @@ pub(super) struct Postponed {
     description: Description,
     open: Box<dyn Fn() -> Opening + Send + Sync>,
     opened: OnceLock<Arc<dyn SecretProvider>>,
-    /// Held by whoever opens; the error of the last opening.
+    /// Held by whoever opens or closes; the error of the last opening.
     opening: Mutex<Option<Error>>,
     failures: AtomicU64,
     has_opened: Notify,
+    closed: AtomicBool,
 }
 
 impl Postponed {
@@ -42,6 +43,7 @@ impl Postponed {
             opening: Mutex::default(),
             failures: AtomicU64::new(0),
             has_opened: Notify::new(),
+            closed: AtomicBool::new(false),
         }
     }
 
@@ -53,6 +55,9 @@ impl Postponed {
         let mut last = self.opening.lock().await;
         if let Some(provider) = self.opened.get() {
             return Ok(provider);
+        }
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Error::new(ErrorKind::Closed, "the provider was closed"));
         }
         if let Some(error) = last.as_ref()
             && self.failures.load(Ordering::Acquire) != failures
@@ -115,8 +120,10 @@ impl SecretProvider for Postponed {
         self.provider().await?.health().await
     }
 
-    /// Opens nothing.
+    /// Opens nothing, and waits for an opening under way: what it opens is closed.
     async fn close(&self) -> Result<()> {
+        let _opening = self.opening.lock().await;
+        self.closed.store(true, Ordering::Release);
         match self.opened.get() {
             Some(provider) => provider.close().await,
             None => Ok(()),

@@ -74,8 +74,13 @@ async fn who_stops_waiting_keeps_nobody_from_opening() {
 
 #[tokio::test(start_paused = true)]
 async fn closing_and_waiting_for_notices_open_nothing() {
-    let (late, memory, tries) = postponed(0);
+    let (late, _, tries) = postponed(0);
     late.close().await.unwrap();
+    let answers = late.fetch(&requests()).await;
+    assert_eq!(answers[1].as_ref().unwrap_err().kind(), ErrorKind::Closed);
+    assert_eq!(tries.load(Ordering::SeqCst), 0);
+
+    let (late, memory, tries) = postponed(0);
     let waiting = tokio::spawn({
         let late = Arc::clone(&late);
         async move { late.changed().await }
@@ -101,7 +106,7 @@ impl Harness for Late {
             let memory = memory.clone();
             Box::pin(async move { Ok(Arc::new(memory) as Arc<dyn SecretProvider>) })
         };
-        let description = Description::new("late", "late:", true);
+        let description = Description::new("memory", "memory:", true);
         Ok(Arc::new(Postponed::new(description, open)))
     }
 
