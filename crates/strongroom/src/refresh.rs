@@ -46,7 +46,7 @@ pub(crate) use settings::Settings;
 pub(crate) use store::Store;
 
 use derived::Typed;
-use supervisor::{Command, Supervisor};
+use supervisor::{Command, Supervisor, Written};
 
 /// How long the end waits for the supervisor's.
 const END: Duration = Duration::from_secs(1);
@@ -244,6 +244,7 @@ impl Refresher {
         let write = Write {
             refresher: self,
             name,
+            began: self.clock.now(),
         };
         let put = timeout(flight::LIMIT, self.connection.put(name, &secret, expect));
         let version = put.await.unwrap_or_else(|_| Err(flight::slow(name)))?;
@@ -327,19 +328,22 @@ async fn is_over(mut over: mpsc::Receiver<()>) {
 struct Write<'a> {
     refresher: &'a Refresher,
     name: &'a SecretName,
+    began: Duration,
 }
 
 impl Write<'_> {
     /// Returns when what was written is in force.
-    async fn succeeded(self, written: Secret) -> Result<()> {
+    async fn succeeded(self, secret: Secret) -> Result<()> {
         let (done, over) = mpsc::channel(1);
         let name = self.name.clone();
-        let refresher = self.refresher;
+        let (refresher, began) = (self.refresher, self.began);
         std::mem::forget(self);
-        refresher.command(Command::WriteEnded {
-            name,
-            written: Some((written, done)),
-        })?;
+        let written = Some(Written {
+            secret,
+            began,
+            done,
+        });
+        refresher.command(Command::WriteEnded { name, written })?;
         is_over(over).await;
         Ok(())
     }

@@ -68,8 +68,17 @@ pub(super) enum Command {
     /// With what was written, if that is known, and whom to tell that it is in force.
     WriteEnded {
         name: SecretName,
-        written: Option<(Secret, mpsc::Sender<()>)>,
+        written: Option<Written>,
     },
+}
+
+/// What this program wrote.
+pub(super) struct Written {
+    pub(super) secret: Secret,
+    /// When the write began: somebody else may have replaced it before it ended.
+    pub(super) began: Duration,
+    /// Dropped when it is in force.
+    pub(super) done: mpsc::Sender<()>,
 }
 
 /// Whoever waits for a reading. Dropping [`Done`](Self::Done) tells that it is over.
@@ -80,10 +89,7 @@ enum Waiter {
     },
     Done(#[allow(dead_code, reason = "what is told is its drop")] mpsc::Sender<()>),
     /// What was just written: it is in force whatever the reading brings.
-    Written(
-        Secret,
-        #[allow(dead_code, reason = "what is told is its drop")] mpsc::Sender<()>,
-    ),
+    Written(Written),
 }
 
 pub(super) struct Supervisor {
@@ -249,14 +255,10 @@ impl Supervisor {
                 }
                 match written {
                     // They may have changed too: what was written is taken up with them.
-                    Some((secret, done)) if !others.is_empty() => {
-                        self.table
-                            .want_newer(&name, Waiter::Written(secret, done), now);
+                    Some(written) if !others.is_empty() => {
+                        self.table.want_newer(&name, Waiter::Written(written), now);
                     }
-                    Some((secret, done)) => {
-                        self.put_in_force(&name, secret, now);
-                        drop(done);
-                    }
+                    Some(written) => self.put_in_force(&name, written),
                     None => {}
                 }
             }
@@ -407,21 +409,23 @@ impl Supervisor {
     }
 
     /// Puts a value in force that was just written.
-    fn put_in_force(&mut self, name: &SecretName, secret: Secret, now: Duration) {
+    fn put_in_force(&mut self, name: &SecretName, written: Written) {
         let Some(entry) = self.store.find(name.as_str()) else {
             return;
         };
         if let Some(_applying) = self.store.applying() {
-            let version = secret.metadata().version().cloned();
+            let terms = self.terms(written.began);
+            let version = written.secret.metadata().version().cloned();
             entry
                 .publisher
-                .publish_on(secret, self.terms(now), self.settings.overlap);
+                .publish_on(written.secret, terms, self.settings.overlap);
             self.teller.tell(name, EventKind::Rotated { version });
         }
         self.update_derived(
             &HashSet::from([name.clone()]),
             &HashSet::from([name.clone()]),
         );
+        drop(written.done);
     }
 
     /// Returns how long a value is handed out that was in force at this moment.
@@ -434,9 +438,9 @@ impl Supervisor {
 }
 
 impl Waiter {
-    fn written(&self) -> Option<&Secret> {
+    fn written(&self) -> Option<&Written> {
         match self {
-            Self::Written(secret, _) => Some(secret),
+            Self::Written(written) => Some(written),
             Self::Read { .. } | Self::Done(_) => None,
         }
     }

@@ -11,6 +11,9 @@ use crate::name::SecretName;
 /// Names whose readings are due within so short a time are read together.
 pub(super) const TICK: Duration = Duration::from_millis(500);
 
+/// How long after a failure stopped being the answer it is forgotten that there was one.
+const FORGET_AFTER: Duration = Duration::from_secs(60);
+
 /// The agenda. `W` is whoever waits for a reading.
 pub(super) struct Table<W> {
     slots: HashMap<SecretName, Slot<W>>,
@@ -265,6 +268,12 @@ impl<W> Table<W> {
     ) {
         let slot = self.slot(name);
         slot.refused = Some((refused_until, error));
+        // What is not held is not read by itself: then it is forgotten.
+        let due = if slot.held {
+            due
+        } else {
+            refused_until.saturating_add(FORGET_AFTER)
+        };
         self.plan_if_idle(name, due);
     }
 

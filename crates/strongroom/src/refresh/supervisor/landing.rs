@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use super::{MOST_UNDECLARED, Supervisor, Waiter};
 use crate::error::{Error, ErrorKind};
 use crate::events::EventKind;
+use crate::live::Terms;
 use crate::metrics;
 use crate::name::SecretName;
 use crate::refresh::derived::Update;
@@ -23,6 +24,8 @@ use crate::secret::{Secret, Source};
 struct Arrival {
     name: SecretName,
     answer: Answer,
+    /// When it was in force.
+    at: Duration,
     waiters: Vec<Waiter>,
 }
 
@@ -44,6 +47,7 @@ impl Supervisor {
                 arrivals.push(Arrival {
                     name,
                     answer,
+                    at: landed.began,
                     waiters,
                 });
             }
@@ -68,16 +72,18 @@ impl Supervisor {
             let Arrival {
                 name,
                 answer,
+                at,
                 waiters,
             } = arrival;
+            let terms = self.terms(at);
             let outcome = match store.find(name.as_str()) {
                 Some(entry) => self
-                    .update(&entry, answer, &times, &mut changed)
+                    .update(&entry, answer, terms, &times, &mut changed)
                     .map(|()| entry)
                     .inspect(|entry| {
                         heard.insert(entry.name.clone());
                     }),
-                None => self.admit(&name, answer, &times).inspect(|entry| {
+                None => self.admit(&name, answer, terms, &times).inspect(|entry| {
                     if self.may_hold(&name, &waiters, added.len()) {
                         let due = self.due(entry, &times);
                         self.table.hold(&name, due);
@@ -259,7 +265,8 @@ impl Supervisor {
                 .filter_map(Waiter::written)
                 .next_back();
             if let Some(written) = written.filter(|_| is_better) {
-                arrival.answer = Answer::New(written.clone());
+                arrival.answer = Answer::New(written.secret.clone());
+                arrival.at = written.began;
                 alone.insert(arrival.name.clone());
             }
         }
@@ -271,10 +278,10 @@ impl Supervisor {
         &mut self,
         entry: &Arc<Entry>,
         answer: Answer,
+        terms: Terms,
         times: &Times,
         changed: &mut HashSet<SecretName>,
     ) -> Result<(), Error> {
-        let terms = self.terms(times.began);
         entry.publisher.forget_what_is_over();
         let outcome = match answer {
             Answer::Same(renewed) => {
@@ -326,12 +333,12 @@ impl Supervisor {
         &mut self,
         name: &SecretName,
         answer: Answer,
+        terms: Terms,
         times: &Times,
     ) -> Result<Arc<Entry>, Error> {
         let error = match answer {
             Answer::New(secret) | Answer::Same(Some(secret)) => {
                 let own = self.own.get(name).cloned();
-                let terms = self.terms(times.began);
                 let document = self.connection.document(name);
                 let entry = Entry::new(name.clone(), document, secret, own, terms, &self.clock);
                 return Ok(Arc::new(entry));

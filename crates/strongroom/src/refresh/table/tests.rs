@@ -60,9 +60,46 @@ fn a_failure_answers_until_its_pause_is_over() {
     // What nobody holds and nobody asks for is forgotten.
     assert_eq!(waited(table.land(&NAME, seconds(6))), [3]);
     let error = Error::new(ErrorKind::Absent, "none");
-    table.refuse(&NAME, error, seconds(10), seconds(10));
+    table.refuse(&NAME, error, seconds(10), seconds(8));
     assert_eq!(launch(&mut table, 10), 0);
+    assert_eq!(table.names().count(), 1);
+    assert!(matches!(table.want(&NAME, 4, seconds(9)), Some((4, _))));
+    assert_eq!(launch(&mut table, 70), 0);
     assert_eq!(table.names().count(), 0);
+}
+
+#[test]
+fn a_notice_ends_a_refusal_and_is_followed_by_a_reading_that_begins_after_it() {
+    let mut table = Table::new();
+    table.hold(&NAME, seconds(100));
+    let error = Error::new(ErrorKind::Transient, "none");
+    table.refuse(&NAME, error, seconds(50), seconds(50));
+    table.touch(&NAME, seconds(1));
+    assert!(table.want(&NAME, 1, seconds(1)).is_none());
+    assert_eq!(launch(&mut table, 1), 1);
+    table.touch(&NAME, seconds(2));
+    table.touch(&NAME, seconds(2));
+    assert_eq!(launch(&mut table, 2), 0);
+    assert_eq!(waited(table.land(&NAME, seconds(3))), [1]);
+    assert_eq!(launch(&mut table, 3), 1);
+    assert!(waited(table.land(&NAME, seconds(4))).is_empty());
+    table.hold(&NAME, seconds(100));
+    assert_eq!(launch(&mut table, 4), 0);
+}
+
+#[test]
+fn no_reading_begins_during_a_write() {
+    let mut table = Table::new();
+    table.hold(&NAME, seconds(1));
+    table.begin_write(&NAME);
+    assert!(table.want(&NAME, 1, seconds(1)).is_none());
+    table.want_newer(&NAME, 2, seconds(1));
+    table.touch(&NAME, seconds(1));
+    assert!(!table.launch_along(&NAME));
+    assert_eq!(launch(&mut table, 2), 0);
+    table.end_write(&NAME, seconds(3));
+    assert_eq!(launch(&mut table, 3), 1);
+    assert_eq!(waited(table.land(&NAME, seconds(4))), [1, 2]);
 }
 
 #[test]

@@ -87,6 +87,132 @@ async fn a_former_value_leaves_the_memory_when_its_overlap_is_over_though_nothin
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_absence_is_believed_for_as_long_as_the_manifest_says() {
+    for (negative_ttl, most) in [("5s", 13), ("1m", 2), ("10m", 1)] {
+        let manifest =
+            MANIFEST.replace("ttl = \"5m\"", "ttl = \"5m\"\nnegative_ttl = \"NEGATIVE\"");
+        let manifest = manifest.replace("NEGATIVE", negative_ttl);
+        let backend = backend();
+        let secrets = boot_with(&backend, &manifest).await;
+        let before = backend.calls();
+        let start = Instant::now();
+        while start.elapsed() < MINUTE {
+            assert_eq!(value(&secrets, "maybe").await, Err(ErrorKind::Absent));
+            sleep(Duration::from_millis(100)).await;
+        }
+        let calls = backend.calls() - before;
+        assert!(
+            (most - 1..=most).contains(&calls),
+            "{calls} for {negative_ttl}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_is_asked_for_and_fails_is_read_more_and_more_rarely() {
+    let backend = backend();
+    let secrets = boot(&backend).await;
+    // It says nothing about the provider.
+    let malformed = ("maybe".to_owned(), ErrorKind::Malformed);
+    backend.state().failing_names.extend([malformed]);
+    let start = Instant::now();
+    while start.elapsed() < 30 * MINUTE {
+        let found = value(&secrets, "maybe").await;
+        assert_eq!(found, Err(ErrorKind::Malformed));
+        sleep(Duration::from_millis(500)).await;
+    }
+    let calls = backend.calls();
+    assert!(calls < 150, "{calls}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn however_many_names_are_due_a_provider_that_fails_is_tried_once_a_pause() {
+    let backend = backend();
+    let secrets = boot(&backend).await;
+    let mut handles = Vec::new();
+    for number in 0..40 {
+        backend.set(&format!("n/{number}"), "value");
+        handles.push(secrets.watch(format!("n/{number}")).await.unwrap());
+        pass(Duration::from_secs(7)).await;
+    }
+    backend.fail(Some(ErrorKind::Transient));
+    let before = backend.calls();
+    pass(50 * MINUTE).await;
+    let calls = backend.calls() - before;
+    assert!((50..200).contains(&calls), "{calls}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_value_is_as_old_as_the_beginning_of_its_reading() {
+    let backend = backend();
+    let secrets = boot(&backend).await;
+    let live = secrets.watch("api/token").await.unwrap();
+    backend.state().latency = Duration::from_secs(50);
+    let began = Instant::now();
+    secrets.refresh().await.unwrap();
+    assert_eq!(began.elapsed(), Duration::from_secs(50));
+    backend.fail(Some(ErrorKind::Transient));
+    pass(59 * MINUTE).await;
+    assert!(live.verify(MONDAY));
+    pass(Duration::from_secs(11)).await;
+    assert!(!live.verify(MONDAY));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_written_is_as_old_as_the_beginning_of_the_write() {
+    let backend = backend();
+    let secrets = boot(&backend).await;
+    let live = secrets.watch("api/token").await.unwrap();
+    backend.state().latency = Duration::from_secs(50);
+    let write = {
+        let secrets = secrets.clone();
+        let tuesday = Secret::from_text(TUESDAY);
+        tokio::spawn(async move { secrets.put("api/token", &tuesday, Expect::Any).await })
+    };
+    sleep(Duration::from_secs(30)).await;
+    backend.fail(Some(ErrorKind::Transient));
+    write.await.unwrap().unwrap();
+    pass(59 * MINUTE).await;
+    assert!(live.verify(TUESDAY));
+    pass(Duration::from_secs(11)).await;
+    assert!(!live.verify(TUESDAY));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_value_under_another_version_is_no_rotation() {
+    let backend = backend();
+    let secrets = boot(&backend).await;
+    let live = secrets.watch("api/token").await.unwrap();
+    let mut changes = live.changes();
+    let mut events = live.events();
+    let version = backend.set("api/token", MONDAY);
+    pass(5 * MINUTE).await;
+    let known = live.version().unwrap().unwrap();
+    assert_eq!(known.as_str(), version.to_string());
+    assert!(timeout(Duration::ZERO, changes.next()).await.is_err());
+    assert!(so_far(&mut events).await.is_empty());
+    assert!(live.previous().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn values_that_end_in_no_time_are_read_once_a_second() {
+    let backend = backend();
+    let secrets = boot(&backend).await;
+    backend.state().lasting = Some(Lasting::For(Duration::from_millis(300)));
+    backend.set("api/token", TUESDAY);
+    backend.notify();
+    settle().await;
+    let before = backend.calls();
+    for _ in 0..6_000 {
+        advance(Duration::from_millis(10)).await;
+        tokio::task::yield_now().await;
+    }
+    let calls = backend.calls() - before;
+    assert!((20..=61).contains(&calls), "{calls}");
+    secrets.shutdown().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_value_is_as_old_as_the_reading_of_the_boot() {
     let backend = backend();
     backend.state().latency = Duration::from_secs(50);

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{OnceLock, mpsc};
 
 use super::*;
-use crate::{Declared, Kind};
+use crate::{Declared, Kind, LiveSecret};
 
 const OTHERWISE: &str = "crimson-Otter-27-lantern";
 
@@ -74,6 +74,65 @@ async fn a_write_of_one_field_never_mixes_two_versions_of_a_document() {
         let found = live.current().unwrap();
         assert!(found.user == "app-2" && found.password.verify("amber-Walrus-55-compass"));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_in_force_alone_is_part_of_no_type_until_it_is_read() {
+    let backend = backend();
+    let secrets = boot(&backend).await;
+    let live: Live<Database> = secrets.watch_as().await.unwrap();
+    backend.set_together([("db#user", "app-2"), ("db#password", OTHERWISE)]);
+    backend.state().latency = Duration::from_secs(2);
+    let write = {
+        let secrets = secrets.clone();
+        let password = Secret::from_text("amber-Walrus-55-compass");
+        tokio::spawn(async move { secrets.put("db#password", &password, Expect::Any).await })
+    };
+    // The backend takes it, and nothing can be read then.
+    sleep(Duration::from_millis(1_500)).await;
+    backend.fail(Some(ErrorKind::Transient));
+    write.await.unwrap().unwrap();
+    let password = secrets.get("db#password").await.unwrap();
+    assert!(password.verify("amber-Walrus-55-compass"));
+    assert_eq!(live.current().unwrap().user, "app-1");
+    assert!(
+        !live
+            .current()
+            .unwrap()
+            .password
+            .verify("amber-Walrus-55-compass")
+    );
+    backend.fail(None);
+    pass(6 * MINUTE).await;
+    let found = live.current().unwrap();
+    assert!(found.user == "app-2" && found.password.verify("amber-Walrus-55-compass"));
+}
+
+#[test]
+fn a_rotation_while_a_type_is_built_is_not_missed() {
+    static BACKEND: OnceLock<(Scripted, LiveSecret)> = OnceLock::new();
+    static BUILT: AtomicUsize = AtomicUsize::new(0);
+    built_by!(Overtaken, |value| {
+        let (backend, live) = BACKEND.get().unwrap();
+        if BUILT.fetch_add(1, Ordering::SeqCst) == 0 {
+            backend.set("api/other", "tuesday");
+            backend.notify();
+            while !live.verify("tuesday") {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+        Ok(value.to_owned())
+    });
+    within_seconds(|| {
+        let runtime = runtime();
+        let backend = backend();
+        let secrets = runtime.block_on(boot(&backend));
+        let live = runtime.block_on(secrets.watch("api/other")).unwrap();
+        let _ = BACKEND.set((backend, live));
+        let live: Live<Overtaken> = runtime.block_on(secrets.watch_as()).unwrap();
+        assert_eq!(live.current().unwrap().0, "tuesday");
+        runtime.block_on(secrets.shutdown()).unwrap();
+    });
 }
 
 #[tokio::test(start_paused = true)]
