@@ -63,6 +63,9 @@
 //! is refused in production unless the manifest says `danger_allow_weaker_chain`. What production
 //! refuses is listed by [`Rail`]; what makes a value too weak, by [`policy`].
 //!
+//! A boot needs the backend, unless the manifest has a section `snapshot`: then an encrypted file of the
+//! last confirmed values, at most a day old, stands in for what can't be reached at present.
+//!
 //! # For authors of backends
 //!
 //! Implement [`SecretProvider`], put it into a [`Backend`] row and register the row with
