@@ -77,6 +77,9 @@
 //! [`SecretProvider::changed`]. A failing provider is asked again after a pause of 1 s to a bound that
 //! doubles up to a minute. [`Secrets::health`] and [`Secrets::events`] tell how it goes.
 //!
+//! A boot needs the backend, unless the manifest has a section `snapshot`: then an encrypted file of the
+//! last confirmed values, at most a day old, stands in for what can't be reached at present.
+//!
 //! # For authors of backends
 //!
 //! Implement [`SecretProvider`], put it into a [`Backend`] row and register the row with

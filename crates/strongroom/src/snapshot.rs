@@ -67,7 +67,7 @@ impl Snapshot {
         let outcome = self.file.check().await;
         self.note(&outcome);
         let error = outcome.err()?;
-        let (message, help) = (said(&error), error.help().unwrap_or_default());
+        let (message, help) = (error.to_string(), error.help().unwrap_or_default());
         let finding = match error.kind() {
             ErrorKind::Config | ErrorKind::Policy => {
                 Finding::violation(None, RULE, format!("the snapshot: {message}"), help)
@@ -94,7 +94,7 @@ impl Snapshot {
     /// Notes how a writing went. Reports whether this is news.
     fn note(&self, outcome: &Result<()>) -> bool {
         let mut problem = self.problem.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = outcome.as_ref().err().map(said);
+        let now = outcome.as_ref().err().map(Error::to_string);
         let news = problem.is_none() && now.is_some();
         *problem = now;
         news
@@ -142,11 +142,6 @@ fn check_age(taken: SystemTime, max_age: Duration, now: SystemTime) -> Result<()
     );
     Err(Error::new(ErrorKind::Stale, message)
         .with_help("the backend has to be reached; older values are not used"))
-}
-
-/// An error without its help: what it says, and why.
-fn said(error: &Error) -> String {
-    error.to_string()
 }
 
 /// A length of time for people.

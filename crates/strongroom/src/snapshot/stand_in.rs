@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use super::content::{Content, Kept, Place};
-use super::{RULE, Snapshot, in_minutes, said};
+use super::{RULE, Snapshot, in_minutes};
 use crate::connection::{Connection, Document};
 use crate::declared::Declared;
 use crate::error::{Error, ErrorKind, Result};
@@ -29,7 +29,7 @@ pub(crate) async fn stand_in(
     let content = match snapshot.read(now).await {
         Ok(content) => content,
         Err(error) => {
-            let message = format!("the snapshot can't stand in: {}", said(&error));
+            let message = format!("the snapshot can't stand in: {error}");
             let help = error.help().unwrap_or_default();
             said_of.push(Finding::violation(None, RULE, message, help));
             return (said_of, Some(error.kind()));
@@ -52,7 +52,7 @@ pub(crate) async fn stand_in(
             Ok(values) => {
                 for (at, value) in places.into_iter().zip(values) {
                     if let Some((declared, answer)) = answers.get_mut(at) {
-                        let failure = answer.as_ref().err().map(said);
+                        let failure = answer.as_ref().err().map(Error::to_string);
                         said_of.push(used(declared, failure, &content, snapshot, now));
                         *answer = match value {
                             Some(value) => Ok(value),
