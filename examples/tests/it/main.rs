@@ -1,6 +1,7 @@
 //! The examples, run as a user runs them.
 
 #![allow(
+    clippy::arithmetic_side_effects,
     clippy::panic,
     clippy::unwrap_used,
     reason = "helpers of tests fail as tests do"
