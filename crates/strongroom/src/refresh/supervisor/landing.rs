@@ -80,7 +80,9 @@ impl Supervisor {
                 Some(entry) => self
                     .update(&entry, answer, terms, &times, &mut changed)
                     .map(|()| entry)
-                    .inspect(|entry| drop(heard.insert(entry.name.clone()))),
+                    .inspect(|entry| {
+                        heard.insert(entry.name.clone());
+                    }),
                 None => self.admit(&name, answer, terms, &times).inspect(|entry| {
                     if self.may_hold(&name, &waiters, added.len()) {
                         let due = self.due(entry, &times);
