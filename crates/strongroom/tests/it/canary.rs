@@ -5,8 +5,8 @@ use std::path::Path;
 
 use strongroom::provider::Expect;
 use strongroom::{
-    Declared, Encoding, Env, ErrorKind, Kind, Live, Memory, ProviderUrl, Secret, SecretName,
-    Secrets, SecretsBuilder, SecretsFactory,
+    Declared, Encoding, Env, ErrorKind, FromSecrets, Kind, Live, Loaded, Memory, ProviderUrl,
+    Secret, SecretName, Secrets, SecretsBuilder, SecretsFactory,
 };
 
 pub(crate) mod seen;
@@ -139,6 +139,7 @@ async fn write_paths(connection: &strongroom::Connection, seen: &Seen) {
 async fn secrets_paths(secrets: &Secrets, seen: &Seen) {
     seen.debug(secrets);
     seen.json(&secrets.health());
+    live_paths(secrets, seen).await;
     for text in ["as/token", CANARY, "not a name", "as/absent"] {
         match secrets.get(text).await {
             Ok(secret) => secret_paths(&secret, seen),
@@ -149,6 +150,68 @@ async fn secrets_paths(secrets: &Secrets, seen: &Seen) {
     }
     secrets.shutdown().await.unwrap();
     seen.debug(secrets);
+}
+
+/// What keeps secrets fresh: handles, types, events, reports, writes and what they refuse.
+async fn live_paths(secrets: &Secrets, seen: &Seen) {
+    let mut events = secrets.events();
+    let view = secrets.scoped("as").unwrap();
+    seen.debug(&view);
+    seen.json(&view.health());
+    for known in declared() {
+        match view.watch(&known.name).await {
+            Ok(live) => {
+                seen.debug(&live);
+                seen.debug(&live.changes());
+                seen.debug(&live.previous());
+                let used = live.current().unwrap();
+                match live.report_rejected(&used).await {
+                    Ok(next) => seen.debug(&next),
+                    Err(error) => seen.error(&error),
+                }
+            }
+            Err(error) => seen.error(&error),
+        }
+        // Weak, another secret's, and what can't be written.
+        for text in [
+            CANARY.to_owned(),
+            CANARY[..9].to_owned(),
+            CANARY.repeat(2000),
+        ] {
+            let value = Secret::from_text(text);
+            let written = secrets.put(&known.name, &value, Expect::Any);
+            seen.debug(&written.await.map_err(|error| seen.error(&error)));
+        }
+    }
+    match secrets.watch_as::<Unbuildable>().await {
+        Ok(live) => seen.debug(&live),
+        Err(error) => seen.error(&error),
+    }
+    seen.debug(&secrets.refresh().await.map_err(|error| seen.error(&error)));
+    seen.json(&secrets.health());
+    let soon = std::time::Duration::from_millis(20);
+    while let Ok(Some(event)) = tokio::time::timeout(soon, events.next()).await {
+        seen.debug(&event);
+        seen.json(&event);
+        writeln!(seen.clone(), "{event}").unwrap();
+    }
+}
+
+/// Is never built, and says so as its author would.
+struct Unbuildable;
+
+impl FromSecrets for Unbuildable {
+    fn declared() -> Vec<Declared> {
+        vec![Declared::new(
+            SecretName::from_static("as/token"),
+            Kind::Token,
+        )]
+    }
+
+    fn from_secrets(found: &Loaded<'_>) -> strongroom::Result<Self> {
+        let _token = found.get("as/token")?;
+        Err(strongroom::Error::new(ErrorKind::Malformed, "no address"))
+    }
 }
 
 /// Documents that hold the canary, sound and broken in every way that a parser complains about.
