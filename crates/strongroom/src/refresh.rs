@@ -6,7 +6,7 @@
 //! [`Refresher`] does, which every `Secrets` and every handle holds.
 
 use std::any::Any;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -83,7 +83,7 @@ impl Refresher {
             let entry = Entry::new(name.clone(), document, secret, None, terms, &clock);
             (name, Arc::new(entry))
         };
-        let entries: HashMap<_, _> = values.into_iter().map(entry).collect();
+        let entries = values.into_iter().map(entry).collect();
         let store = Arc::new(Store::new(entries));
         let teller = Teller::new();
         let (commands, receiver) = mpsc::unbounded_channel();

@@ -123,7 +123,7 @@ impl Supervisor {
         };
         let now = supervisor.clock.now();
         let due = now.saturating_add(settings.refresh_after(random()));
-        for entry in supervisor.store.entries().values() {
+        for entry in supervisor.store.all().iter() {
             supervisor.table.hold(&entry.name, due);
             supervisor.families.add(&entry.document, &entry.name);
             entry.status().due = Some(due);
@@ -179,7 +179,7 @@ impl Supervisor {
                 reply,
             } => self.want(name, own, Waiter::Read { keep, reply }, now),
             Command::Refresh { prefix, done } => {
-                for entry in self.store.entries().values() {
+                for entry in self.store.all().iter() {
                     if entry.name.as_str().starts_with(&*prefix) {
                         self.table
                             .want_newer(&entry.name, Waiter::Done(done.clone()), now);

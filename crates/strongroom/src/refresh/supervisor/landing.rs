@@ -102,7 +102,7 @@ impl Supervisor {
             return;
         }
         let mut states = metrics::States::default();
-        for entry in self.store.entries().values() {
+        for entry in self.store.all().iter() {
             let state = match entry.live.with(|_| ()) {
                 Err(_) => &mut states.unusable,
                 Ok(()) if entry.live.is_stale() => &mut states.stale,
@@ -210,7 +210,7 @@ impl Supervisor {
             return;
         }
         let new: HashSet<_> = values.keys().cloned().collect();
-        for entry in self.store.entries().values() {
+        for entry in self.store.all().iter() {
             if let Some(held) = entry.live.held() {
                 let name = entry.name.clone();
                 values.entry(name).or_insert_with(|| Secret::clone(&held));
@@ -326,7 +326,7 @@ impl Supervisor {
             return true;
         }
         let keep = |waiter: &Waiter| matches!(waiter, Waiter::Read { keep: true, .. });
-        let held = self.store.entries().len().saturating_add(added);
+        let held = self.store.all().len().saturating_add(added);
         let most = self
             .connection
             .declared()
