@@ -2,10 +2,15 @@
 //!
 //! One file for each subject: it returns a section, and has its line in `SUBJECTS`.
 
+mod cached;
 mod crates;
 mod expose;
+mod held;
+mod herd;
+mod live;
 mod machine;
 mod measure;
+mod peers;
 // One fault proxy for tests and benchmarks.
 #[allow(dead_code, reason = "a benchmark needs only its latency")]
 #[path = "../../crates/strongroom/tests/it/proxy.rs"]
@@ -17,18 +22,26 @@ mod start;
 /// What a benchmark found, as Markdown.
 type Section = Result<String, Box<dyn std::error::Error>>;
 
-const SUBJECTS: &[fn() -> Section] = &[
-    expose::section,
-    sealed_file::section,
-    start::section,
-    remote_boot::section,
-    crates::section,
+const SUBJECTS: &[(&str, fn() -> Section)] = &[
+    ("expose", expose::section),
+    ("live", live::section),
+    ("cached", cached::section),
+    ("herd", herd::section),
+    ("held", held::section),
+    ("sealed_file", sealed_file::section),
+    ("start", start::section),
+    ("remote_boot", remote_boot::section),
+    ("crates", crates::section),
 ];
 
+/// Runs the subjects that the arguments name, or all.
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let named: Vec<_> = std::env::args().skip(1).collect();
     println!("{}", machine::describe()?);
-    for subject in SUBJECTS {
-        println!("\n{}", subject()?);
+    for (name, subject) in SUBJECTS {
+        if named.is_empty() || named.iter().any(|named| named == name) {
+            println!("\n{}", subject()?);
+        }
     }
     Ok(())
 }

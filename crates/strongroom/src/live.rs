@@ -139,7 +139,7 @@ impl<T: 'static> Live<T> {
     pub fn is_stale(&self) -> bool {
         let state = self.shared.state.load();
         match &state.current {
-            Current::Held(held) => !held.is_fresh(self.shared.clock.glance()),
+            Current::Held(held) => !held.is_fresh(&self.shared.clock),
             Current::Gone(_) | Current::Closed => false,
         }
     }

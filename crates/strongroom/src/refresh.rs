@@ -89,7 +89,7 @@ impl Refresher {
             let entry = Entry::new(name.clone(), document, secret, None, terms, &clock);
             (name, Arc::new(entry))
         };
-        let entries: HashMap<_, _> = values.into_iter().map(entry).collect();
+        let entries = values.into_iter().map(entry).collect();
         let store = Arc::new(Store::new(entries));
         let teller = Teller::new();
         let (commands, receiver) = mpsc::unbounded_channel();

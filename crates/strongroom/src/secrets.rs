@@ -96,9 +96,7 @@ impl Secrets {
     pub async fn get(&self, name: impl AsRef<str>) -> Result<Secret> {
         let name = name.as_ref();
         self.admit(name)?;
-        if let Some(entry) = self.refresher().store().entries().get(name)
-            && let Ok(secret) = entry.get()
-        {
+        if let Some(Ok(secret)) = self.refresher().store().with(name, |entry| entry.get()) {
             return Ok(secret);
         }
         let name = self.readable(name)?;
@@ -125,8 +123,11 @@ impl Secrets {
         let mut readings = Vec::new();
         for name in names {
             self.admit(name.as_str())?;
-            let held = self.refresher().store().find(name.as_str());
-            readings.push(match held.map(|entry| entry.get()) {
+            let held = self
+                .refresher()
+                .store()
+                .with(name.as_str(), |entry| entry.get());
+            readings.push(match held {
                 Some(Ok(secret)) => Ok(secret),
                 Some(Err(_)) | None => Err(self.readable(name.as_str())?),
             });
@@ -280,9 +281,9 @@ impl Secrets {
     /// Reports the state of everything held, without asking the backend.
     pub fn health(&self) -> Health {
         let refresher = self.refresher();
-        let entries = refresher.store().entries();
+        let all = refresher.store().all();
         let inside = |entry: &&Arc<Entry>| entry.name.as_str().starts_with(&*self.scope);
-        let entries = entries.values().filter(inside).map(Arc::as_ref);
+        let entries = all.iter().filter(inside).map(Arc::as_ref);
         let now = refresher.clock().now();
         Health::of(
             &self.shared.connection,
@@ -459,8 +460,9 @@ impl fmt::Debug for Secrets {
                 &self
                     .refresher()
                     .store()
-                    .entries()
-                    .keys()
+                    .all()
+                    .iter()
+                    .map(|entry| &entry.name)
                     .filter(|name| name.as_str().starts_with(&*self.scope))
                     .collect::<Vec<_>>(),
             )

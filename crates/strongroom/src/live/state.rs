@@ -154,11 +154,11 @@ impl<T> Held<T> {
 
     pub(super) fn is_usable(&self, clock: &Clock) -> bool {
         let until = self.until.load(Ordering::Relaxed);
-        until == u64::MAX || nanos(clock.glance()) < until
+        until == u64::MAX || clock.glance() < until
     }
 
-    pub(super) fn is_fresh(&self, now: Duration) -> bool {
-        nanos(now) < self.fresh.load(Ordering::Relaxed)
+    pub(super) fn is_fresh(&self, clock: &Clock) -> bool {
+        clock.glance() < self.fresh.load(Ordering::Relaxed)
     }
 }
 

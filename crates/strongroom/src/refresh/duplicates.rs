@@ -19,7 +19,7 @@ pub(super) fn refusals(
         return HashMap::new();
     }
     let mut values = new.clone();
-    for entry in store.entries().values() {
+    for entry in store.all().iter() {
         if let Some(held) = entry.live.held() {
             let name = entry.name.clone();
             values.entry(name).or_insert_with(|| Secret::clone(&held));

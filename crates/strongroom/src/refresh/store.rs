@@ -14,7 +14,11 @@ type Entries = HashMap<SecretName, Arc<Entry>>;
 
 /// What is held. Readers take no lock; the supervisor alone adds and removes.
 pub(crate) struct Store {
-    entries: ArcSwap<Entries>,
+    /// What the boot read. It stays as it is until the end, so that finding it costs readers no more than
+    /// the search, and what comes later costs no copy of it.
+    booted: Entries,
+    /// What was first read later: few, as services declare what they need.
+    later: ArcSwap<Entries>,
     /// Held for writing while what belongs together is put in force.
     applying: RwLock<()>,
     derived: Mutex<Vec<Arc<dyn Derived>>>,
@@ -22,21 +26,34 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    pub(super) fn new(entries: Entries) -> Self {
+    pub(super) fn new(booted: Entries) -> Self {
         Self {
-            entries: ArcSwap::from_pointee(entries),
+            booted,
+            later: ArcSwap::default(),
             applying: RwLock::new(()),
             derived: Mutex::default(),
             closed: AtomicBool::new(false),
         }
     }
 
-    pub(crate) fn entries(&self) -> Guard<Arc<Entries>> {
-        self.entries.load()
+    /// Returns everything held, as of now.
+    pub(crate) fn all(&self) -> All<'_> {
+        All {
+            booted: &self.booted,
+            later: self.later.load(),
+        }
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<Arc<Entry>> {
-        self.entries.load().get(name).cloned()
+        self.with(name, Arc::clone)
+    }
+
+    /// Calls `f` with what is held under a name.
+    pub(crate) fn with<R>(&self, name: &str, f: impl FnOnce(&Arc<Entry>) -> R) -> Option<R> {
+        match self.booted.get(name) {
+            Some(entry) => Some(f(entry)),
+            None => self.later.load().get(name).map(f),
+        }
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -58,21 +75,23 @@ impl Store {
         (!self.is_closed()).then_some(guard)
     }
 
+    /// Adds what was not held.
     pub(super) fn insert(&self, added: Vec<Arc<Entry>>) {
         if !added.is_empty() {
-            let mut entries = Entries::clone(&self.entries.load());
-            entries.extend(added.into_iter().map(|entry| (entry.name.clone(), entry)));
-            self.entries.store(Arc::new(entries));
+            let mut later = Entries::clone(&self.later.load());
+            later.extend(added.into_iter().map(|entry| (entry.name.clone(), entry)));
+            self.later.store(Arc::new(later));
         }
     }
 
+    /// Lets go of what was first read later than the boot.
     pub(super) fn remove(&self, names: &[SecretName]) {
         if !names.is_empty() {
-            let mut entries = Entries::clone(&self.entries.load());
+            let mut later = Entries::clone(&self.later.load());
             for name in names {
-                entries.remove(name);
+                later.remove(name);
             }
-            self.entries.store(Arc::new(entries));
+            self.later.store(Arc::new(later));
         }
     }
 
@@ -122,13 +141,30 @@ impl Store {
             .write()
             .unwrap_or_else(PoisonError::into_inner);
         self.closed.store(true, Ordering::Release);
-        for entry in self.entries.swap(Arc::default()).values() {
+        for entry in self.all().iter() {
             entry.publisher.close();
         }
+        self.later.store(Arc::default());
         drop(applying);
         let all = std::mem::take(&mut *self.all_derived());
         for derived in all {
             derived.close();
         }
+    }
+}
+
+/// Everything held at one moment.
+pub(crate) struct All<'a> {
+    booted: &'a Entries,
+    later: Guard<Arc<Entries>>,
+}
+
+impl All<'_> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Entry>> {
+        self.booted.values().chain(self.later.values())
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.booted.len().saturating_add(self.later.len())
     }
 }

@@ -144,7 +144,7 @@ impl Supervisor {
         };
         let random = random();
         let soon = began.saturating_add(settings.pause_after(1, random));
-        for entry in supervisor.store.entries().values() {
+        for entry in supervisor.store.all().iter() {
             let is_old = entry.live.held().is_some_and(|held| is_snapshot(&held));
             let until = entry.live.terms().map_or(began, |terms| terms.until);
             let left = until.saturating_sub(began);
@@ -214,7 +214,7 @@ impl Supervisor {
                 reply,
             } => self.want(name, own, Waiter::Read { keep, reply }, now),
             Command::Refresh { prefix, done } => {
-                for entry in self.store.entries().values() {
+                for entry in self.store.all().iter() {
                     if entry.name.as_str().starts_with(&*prefix) {
                         self.table
                             .want_newer(&entry.name, Waiter::Done(done.clone()), now);

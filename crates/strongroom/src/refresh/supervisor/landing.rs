@@ -118,7 +118,7 @@ impl Supervisor {
             return;
         }
         let mut states = metrics::States::default();
-        for entry in self.store.entries().values() {
+        for entry in self.store.all().iter() {
             let state = match entry.live.with(|_| ()) {
                 Err(_) => &mut states.unusable,
                 Ok(()) if entry.live.is_stale() => &mut states.stale,
@@ -375,7 +375,7 @@ impl Supervisor {
             return true;
         }
         let keep = |waiter: &Waiter| matches!(waiter, Waiter::Read { keep: true, .. });
-        let held = self.store.entries().len().saturating_add(added);
+        let held = self.store.all().len().saturating_add(added);
         let most = self
             .connection
             .declared()
