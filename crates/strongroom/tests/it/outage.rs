@@ -9,7 +9,7 @@ use strongroom::{
     SecretName, Secrets, SecretsBuilder, SecretsFactory, Source,
 };
 
-use crate::proxy::{Mode, Proxy};
+use crate::proxy::Proxy;
 
 const TOKEN: SecretName = SecretName::from_static("api/token");
 const VALUE: &str = "pX4v-Tz0qL9e_W2mR7kB1nY6cH3sJ8dF";
@@ -235,8 +235,8 @@ async fn a_network_that_resets_every_connection() {
     write(env(&endpoint), &address, VALUE).await;
     let through = env(&format!("http://{}", proxy.address()));
     let mut service = Service::boot(through, &address, proxy).await;
-    let end = async |proxy: &mut Proxy| proxy.set(Mode::Reset);
-    let begin = async |proxy: &mut Proxy| proxy.set(Mode::Pass);
+    let end = async |proxy: &mut Proxy| proxy.set(crate::proxy::Mode::Reset);
+    let begin = async |proxy: &mut Proxy| proxy.set(crate::proxy::Mode::Pass);
     service.outlives(end, begin).await;
     write(env(&endpoint), &address, NEXT).await;
     service.goes_on().await;
