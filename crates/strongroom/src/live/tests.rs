@@ -273,7 +273,7 @@ fn a_wall_clock_that_is_set_back_gives_no_time() {
 /// of what was withdrawn.
 #[test]
 fn readers_of_every_kind_keep_up_with_a_writer_that_does_everything() {
-    const LAST: u64 = 60_000;
+    const LAST: u64 = 20_000;
     let clock = Clock::manual();
     let named = |value: u64| {
         let metadata = Metadata::new().with_version(Version::new(value.to_string()));
