@@ -42,6 +42,8 @@ pub fn section() -> Section {
         runtime.block_on(secrets.refresh())?;
         refresh = refresh.min(processor_time()?.saturating_sub(began));
     }
+    // The last refresh may still have to let go of what it read.
+    runtime.block_on(async { tokio::time::sleep(IDLE).await });
     let began = processor_time()?;
     runtime.block_on(async { tokio::time::sleep(IDLE).await });
     let idle = processor_time()?.saturating_sub(began);
