@@ -2,14 +2,17 @@
 //!
 //! One file for each subject: it returns a section, and has its line in `SUBJECTS`.
 
+#[cfg(feature = "peers")]
 mod cached;
 mod crates;
 mod expose;
 mod held;
+#[cfg(feature = "peers")]
 mod herd;
 mod live;
 mod machine;
 mod measure;
+#[cfg(feature = "peers")]
 mod peers;
 // One fault proxy for tests and benchmarks.
 #[allow(dead_code, reason = "a benchmark needs only its latency")]
@@ -25,7 +28,9 @@ type Section = Result<String, Box<dyn std::error::Error>>;
 const SUBJECTS: &[(&str, fn() -> Section)] = &[
     ("expose", expose::section),
     ("live", live::section),
+    #[cfg(feature = "peers")]
     ("cached", cached::section),
+    #[cfg(feature = "peers")]
     ("herd", herd::section),
     ("held", held::section),
     ("sealed_file", sealed_file::section),

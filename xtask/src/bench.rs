@@ -12,7 +12,7 @@ const BEGIN: &str = "<!-- written by `cargo xtask bench`: begin -->\n";
 const END: &str = "<!-- written by `cargo xtask bench`: end -->\n";
 
 pub(crate) fn run() -> Result<()> {
-    let args = "run --locked --quiet --release --manifest-path benches/Cargo.toml";
+    let args = "run --locked --quiet --release --features peers --manifest-path benches/Cargo.toml";
     let servers = Servers::start(&Workspace::load()?.target_dir)?;
     let mut benches = cargo(&args.split(' ').collect::<Vec<_>>());
     benches.envs(servers.variables());
