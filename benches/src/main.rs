@@ -25,7 +25,10 @@ mod start;
 /// What a benchmark found, as Markdown.
 type Section = Result<String, Box<dyn std::error::Error>>;
 
-const SUBJECTS: &[(&str, fn() -> Section)] = &[
+/// What is measured, and the name by which it is asked for alone.
+type Subject = (&'static str, fn() -> Section);
+
+const SUBJECTS: &[Subject] = &[
     ("expose", expose::section),
     ("live", live::section),
     #[cfg(feature = "peers")]
