@@ -235,3 +235,5 @@ async fn unwinding(case: &Case, harness: &dyn Harness) -> Verdict {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) mod through_memory;

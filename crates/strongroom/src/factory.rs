@@ -361,7 +361,7 @@ impl SecretsBuilder {
         };
         match open().await {
             Err(error) if error.is_retryable() && plan.may_postpone => {
-                tracing::warn!(provider = %url, "a provider can't be opened for now: {error}");
+                tracing::warn!(provider = %url, "a provider can't be opened yet: {error}");
                 // It may be writable; a write will tell.
                 let description = Description::new(url.scheme(), url.to_string(), true);
                 Ok(Arc::new(Postponed::new(description, open)))

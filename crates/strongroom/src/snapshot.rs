@@ -62,7 +62,7 @@ impl Snapshot {
     }
 
     /// Looks whether a snapshot could be written here. What keeps it from that stops a boot if it is
-    /// an unsafe place; otherwise it is a warning, since the backend may work.
+    /// a place that others reach; otherwise it is a warning, since the backend may work.
     pub(crate) async fn check(&self) -> Option<(ErrorKind, Finding)> {
         let outcome = self.file.check().await;
         self.note(&outcome);

@@ -21,7 +21,7 @@ pub(super) struct Plan {
     pub(super) declared: Vec<Declared>,
     pub(super) rails: GuardRails,
     pub(super) detection: Detection,
-    /// Whether a provider that can't be opened for now is opened later.
+    /// Whether a provider that can't be opened at boot is opened later.
     pub(super) may_postpone: bool,
 }
 

@@ -1,4 +1,4 @@
-//! A provider whose backend could not be opened for now: each call tries again, until one succeeds.
+//! A provider whose backend could not be opened at boot: each call tries again, until one succeeds.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

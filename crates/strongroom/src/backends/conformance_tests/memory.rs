@@ -2,22 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::backends::Memory;
-
-const READ_ONLY: &str = "a read-only backend refuses writes as Unsupported";
-
-/// Writes a document as the JSON text of one entry.
-async fn write_json(
-    provider: &dyn SecretProvider,
-    path: &SecretName,
-    keys: &[(&str, &str)],
-) -> Result<()> {
-    let keys = keys
-        .iter()
-        .map(|(key, value)| (*key, serde_json::Value::from(*value)));
-    let document: serde_json::Value = keys.collect();
-    let document = Secret::from_text(document.to_string());
-    conformance::fill(provider, &[(path.clone(), document)]).await
-}
+use crate::conformance::through_memory::{READ_ONLY, write_json};
 
 struct ByAddress;
 

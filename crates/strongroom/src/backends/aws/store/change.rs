@@ -88,13 +88,7 @@ impl Store {
     }
 
     async fn delete_whole(&self, id: &str, expect: &Expect) -> Result<()> {
-        let now = match self.describe(id).await {
-            Ok(now) => now,
-            Err(failure) => return Err(self.unwritten(id, failure)),
-        };
-        if now.deleted.is_some() {
-            return Err(self.gone(id, now.deleted));
-        }
+        let now = self.describe_present(id).await?;
         check_expected(expect, now.in_force())?;
         self.remove(id)
             .await
@@ -128,13 +122,7 @@ impl Store {
     ) -> Result<()> {
         let place = Place::of(self.settings(), target)?;
         let id = &place.id;
-        let now = match self.describe(id).await {
-            Ok(now) => now,
-            Err(failure) => return Err(self.unwritten(id, failure)),
-        };
-        if now.deleted.is_some() {
-            return Err(self.gone(id, now.deleted));
-        }
+        let now = self.describe_present(id).await?;
         if !could_be(version) {
             return Err(self.no_such_version(id));
         }
@@ -189,6 +177,15 @@ impl Store {
         }
     }
 
+    /// Describes a secret that is there to be changed.
+    async fn describe_present(&self, id: &str) -> Result<Described> {
+        match self.describe(id).await {
+            Ok(now) if now.deleted.is_some() => Err(self.gone(id, now.deleted)),
+            Ok(now) => Ok(now),
+            Err(failure) => Err(self.unwritten(id, failure)),
+        }
+    }
+
     /// Takes the label of a pending version, which AWS forgets by itself then.
     pub(in crate::backends::aws) async fn discard(
         &self,
@@ -197,13 +194,7 @@ impl Store {
     ) -> Result<()> {
         let place = Place::of(self.settings(), target)?;
         let id = &place.id;
-        let now = match self.describe(id).await {
-            Ok(now) => now,
-            Err(failure) => return Err(self.unwritten(id, failure)),
-        };
-        if now.deleted.is_some() {
-            return Err(self.gone(id, now.deleted));
-        }
+        let now = self.describe_present(id).await?;
         let is_pending = |now: &Described| labelled(&now.labels, PENDING).as_ref() == Some(version);
         if !is_pending(&now) || now.current.as_ref() == Some(version) {
             return Err(conflict("this version is not the pending one"));
