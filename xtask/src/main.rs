@@ -8,6 +8,7 @@ mod deny;
 mod examples;
 mod mutate;
 mod rust_code;
+mod security;
 mod servers;
 mod sources;
 mod steps;
@@ -28,6 +29,9 @@ Chores:
   bench  runs the benchmarks and writes docs/performance.md
   mutate [COUNT]
          opens so many mutated sealed files, 10 million if not told
+  security [--write]
+         tries every threat of docs/security.md and prints the table; or
+         writes the results there, too
   servers [install | -- COMMAND]
          starts the servers that tests talk to, and prints their variables;
          or only installs them; or runs a command with them and stops them
@@ -42,6 +46,8 @@ fn main() -> ExitCode {
         ["bench"] => bench::run(),
         ["mutate"] => mutate::run("10000000"),
         ["mutate", count] => mutate::run(count),
+        ["security"] => security::run(false),
+        ["security", "--write"] => security::run(true),
         ["servers", args @ ..] => match servers::run(args) {
             Ok(code) => return code,
             Err(failure) => Err(failure),

@@ -8,7 +8,7 @@ use crate::command::{cargo, run as run_command, succeeds};
 use crate::servers::Servers;
 use crate::steps::{self, Step};
 use crate::workspace::Workspace;
-use crate::{Result, deny, examples, sources, tree};
+use crate::{Result, deny, examples, security, sources, tree};
 
 pub(crate) fn run() -> Result<()> {
     let workspace = Workspace::load()?;
@@ -38,6 +38,7 @@ pub(crate) fn run() -> Result<()> {
         Step::new("tests, all features", || {
             tests("--workspace --all-features", &servers)
         }),
+        Step::new("threats", security::check),
         Step::new("tests, default features", || {
             tests("--package strongroom", &servers)
         }),
