@@ -7,6 +7,7 @@ mod command;
 mod deny;
 mod examples;
 mod mutate;
+mod program;
 mod rust_code;
 mod servers;
 mod sources;
@@ -28,6 +29,8 @@ Chores:
   bench  runs the benchmarks and writes docs/performance.md
   mutate [COUNT]
          opens so many mutated sealed files, 10 million if not told
+  program
+         builds the program as it starts fastest, and prints its path
   servers [install | -- COMMAND]
          starts the servers that tests talk to, and prints their variables;
          or only installs them; or runs a command with them and stops them
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         ["bench"] => bench::run(),
         ["mutate"] => mutate::run("10000000"),
         ["mutate", count] => mutate::run(count),
+        ["program"] => program::run(),
         ["servers", args @ ..] => match servers::run(args) {
             Ok(code) => return code,
             Err(failure) => Err(failure),
