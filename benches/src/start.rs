@@ -77,17 +77,17 @@ When it writes the value, `strongroom get` has had at most {:.1} MiB resident. T
 
 const VALUE: &str = "pX4v-Tz0qL9e_W2mR7kB1nY6cH3sJ8dF";
 
-/// Builds the command with the release profile that users get, beside the benchmarks.
+/// Builds the command, by a chore of the workspace that prints where it is.
 fn build() -> Result<PathBuf, Box<dyn Error>> {
     let workspace = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-    let target = concat!(env!("CARGO_MANIFEST_DIR"), "/target");
-    let status = Command::new("cargo")
-        .args(["build", "--quiet", "--release", "--locked"])
-        .args(["--package", "strongroom-cli", "--target-dir", target])
+    let built = Command::new("cargo")
+        .args(["xtask", "program"])
         .current_dir(workspace)
-        .status()?;
-    match status.success() {
-        true => Ok(Path::new(target).join("release/strongroom")),
+        .stderr(Stdio::inherit())
+        .output()?;
+    let path = String::from_utf8(built.stdout)?;
+    match built.status.success() {
+        true => Ok(PathBuf::from(path.trim_end())),
         false => Err("the command can't be built".into()),
     }
 }

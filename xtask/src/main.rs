@@ -7,6 +7,7 @@ mod command;
 mod deny;
 mod examples;
 mod mutate;
+mod program;
 mod rust_code;
 mod security;
 mod servers;
@@ -32,6 +33,8 @@ Chores:
   security [--write]
          tries every threat of docs/security.md and prints the table; or
          writes the results there, too
+  program
+         builds the program as it starts fastest, and prints its path
   servers [install | -- COMMAND]
          starts the servers that tests talk to, and prints their variables;
          or only installs them; or runs a command with them and stops them
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         ["mutate", count] => mutate::run(count),
         ["security"] => security::run(false),
         ["security", "--write"] => security::run(true),
+        ["program"] => program::run(),
         ["servers", args @ ..] => match servers::run(args) {
             Ok(code) => return code,
             Err(failure) => Err(failure),

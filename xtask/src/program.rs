@@ -1,0 +1,61 @@
+//! `cargo xtask program`: builds the program `strongroom` as it starts fastest.
+//!
+//! It is linked statically and stays position-independent: a dynamic loader would look up and relocate for longer than
+//! the program then runs. Names of hosts are looked up by the C library's own files and DNS; further modules of
+//! `nsswitch.conf` are loaded only if they are of the same C library, so build it on the system that it runs on.
+
+use std::path::PathBuf;
+
+use crate::Result;
+use crate::command::{cargo, output, program, run as run_command};
+use crate::workspace::Workspace;
+
+/// Builds, and prints where the program is.
+pub(crate) fn run() -> Result<()> {
+    let path = build()?;
+    println!("{}", path.display());
+    Ok(())
+}
+
+fn build() -> Result<PathBuf> {
+    let target_dir = Workspace::load()?.target_dir.join("program");
+    let version = output(program("rustc", &["--version", "--verbose"]))?;
+    let host = host(&version).ok_or("rustc doesn't say what it builds for")?;
+    let mut command = cargo(&[
+        "rustc",
+        "--release",
+        "--locked",
+        "--package",
+        "strongroom-cli",
+        "--bin",
+        "strongroom",
+        // Procedural macros can't be static: with a target named, they are built without these flags.
+        "--target",
+        host,
+        "--",
+        // A tenth of the size, which a start would read.
+        "-Clink-arg=-Wl,-z,pack-relative-relocs",
+    ]);
+    command
+        .env("CARGO_TARGET_DIR", &target_dir)
+        .env("RUSTFLAGS", "-Ctarget-feature=+crt-static");
+    run_command(command)?;
+    Ok(target_dir.join(host).join("release/strongroom"))
+}
+
+fn host(version: &str) -> Option<&str> {
+    version.lines().find_map(|line| line.strip_prefix("host: "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_is_what_rustc_says() {
+        let version =
+            "rustc 1.95.0\nbinary: rustc\nhost: x86_64-unknown-linux-gnu\nrelease: 1.95.0\n";
+        assert_eq!(host(version), Some("x86_64-unknown-linux-gnu"));
+        assert_eq!(host("rustc 1.95.0"), None);
+    }
+}
