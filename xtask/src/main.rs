@@ -26,6 +26,8 @@ Usage: cargo xtask CHORE
 Chores:
   test   everything CI runs, in order, up to the first failure
   bench  runs the benchmarks and writes docs/performance.md
+  exposures
+         lists what is `unsafe`, a danger, or exposes bytes of a secret, with reasons
   mutate [COUNT]
          opens so many mutated sealed files, 10 million if not told
   servers [install | -- COMMAND]
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
     let outcome = match args.as_slice() {
         ["test"] => test::run(),
         ["bench"] => bench::run(),
+        ["exposures"] => sources::show_exposures(),
         ["mutate"] => mutate::run("10000000"),
         ["mutate", count] => mutate::run(count),
         ["servers", args @ ..] => match servers::run(args) {

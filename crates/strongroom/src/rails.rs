@@ -17,6 +17,8 @@ pub enum Rail {
     ReadableByOthers,
     /// A file or directory that the world can write.
     WritableByOthers,
+    /// A key file or plain file that belongs to neither this process's user nor the superuser.
+    OwnedByOthers,
     /// Plain http to anything but this machine.
     PlaintextHttp,
     /// A TLS connection that doesn't check the server's certificate.
@@ -31,6 +33,7 @@ impl Rail {
         Self::PlainFileOnDisk,
         Self::ReadableByOthers,
         Self::WritableByOthers,
+        Self::OwnedByOthers,
         Self::PlaintextHttp,
         Self::CertificateCheckDisabled,
         Self::WeakerChain,
@@ -42,6 +45,7 @@ impl Rail {
             Self::PlainFileOnDisk => "plain-file-on-disk",
             Self::ReadableByOthers => "readable-by-others",
             Self::WritableByOthers => "writable-by-others",
+            Self::OwnedByOthers => "owned-by-others",
             Self::PlaintextHttp => "plaintext-http",
             Self::CertificateCheckDisabled => "certificate-check-disabled",
             Self::WeakerChain => "weaker-chain",
@@ -54,6 +58,7 @@ impl Rail {
             Self::PlainFileOnDisk => "danger_allow_plain_files",
             Self::ReadableByOthers => "danger_allow_readable_files",
             Self::WritableByOthers => "danger_allow_writable_files",
+            Self::OwnedByOthers => "danger_allow_foreign_files",
             Self::PlaintextHttp => "danger_allow_plaintext_http",
             Self::CertificateCheckDisabled => "danger_skip_certificate_check",
             Self::WeakerChain => "danger_allow_weaker_chain",
@@ -68,6 +73,9 @@ impl Rail {
             }
             Self::ReadableByOthers => "chmod it to 0600 (a directory to 0700)",
             Self::WritableByOthers => "take write permission from others: chmod o-w",
+            Self::OwnedByOthers => {
+                "chown it to the user that the process runs as; under sudo, set HOME to that user's"
+            }
             Self::PlaintextHttp => "use https",
             Self::CertificateCheckDisabled => "give the private CA's certificate instead",
             Self::WeakerChain => "keep one provider, or a chain of equally strong ones",
