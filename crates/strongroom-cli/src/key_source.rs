@@ -100,7 +100,7 @@ fn read(path: &Path, missing: ErrorKind) -> Result<Zeroizing<Vec<u8>>> {
                 io::ErrorKind::Other => "name a file, or a descriptor: /dev/fd/3",
                 _ => "the process's user needs permission for it, and for each directory above it",
             };
-            let message = format!("can't read {}", path.display());
+            let message = format!("can't open {}", path.display());
             let located = Error::new(missing, message).with_help(help);
             located.with_source(error)
         }

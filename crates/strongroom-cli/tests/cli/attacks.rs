@@ -2,4 +2,6 @@
 
 mod owners;
 mod places;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod randomless;
 mod special;
