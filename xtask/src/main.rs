@@ -7,6 +7,7 @@ mod command;
 mod deny;
 mod examples;
 mod mutate;
+mod package;
 mod rust_code;
 mod servers;
 mod sources;
@@ -30,6 +31,8 @@ Chores:
          lists what is `unsafe`, a danger, or exposes bytes of a secret, with reasons
   mutate [COUNT]
          opens so many mutated sealed files, 10 million if not told
+  package [--verify]
+         packages both crates twice and compares; or builds what was packaged, too
   servers [install | -- COMMAND]
          starts the servers that tests talk to, and prints their variables;
          or only installs them; or runs a command with them and stops them
@@ -43,6 +46,8 @@ fn main() -> ExitCode {
         ["test"] => test::run(),
         ["bench"] => bench::run(),
         ["exposures"] => sources::show_exposures(),
+        ["package"] => package::run(false).map(|done| println!("{done}")),
+        ["package", "--verify"] => package::run(true).map(|done| println!("{done}")),
         ["mutate"] => mutate::run("10000000"),
         ["mutate", count] => mutate::run(count),
         ["servers", args @ ..] => match servers::run(args) {

@@ -10,6 +10,7 @@ use crate::workspace::root;
 
 mod code;
 mod exposures;
+mod supply;
 mod text;
 
 /// Finds what breaks one rule.
@@ -30,6 +31,7 @@ const RULES: &[Rule] = &[
     code::random_in_one_room,
     code::no_build_scripts,
     exposures::reasons,
+    supply::dependencies_listed,
 ];
 
 /// One file of the repository.

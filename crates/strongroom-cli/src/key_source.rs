@@ -79,6 +79,7 @@ pub(crate) fn read_key(path: &Path) -> Result<SlotKey> {
 /// [`ErrorKind::Conflict`] if something of that name is there, which stays as it is.
 pub(crate) fn write_key(path: &Path, key: &SlotKey, file: FileId) -> Result<()> {
     let text = key.to_text(file)?;
+    // EXPOSES: to a new key file, for its owner alone
     create(path, text.expose_bytes(), 0o600)
 }
 

@@ -55,12 +55,19 @@ impl Rail {
     /// Returns the manifest key that overrides it. There is no variable for it.
     pub const fn override_key(self) -> &'static str {
         match self {
+            // DANGER: values stay readable on the disk, where no platform mounts them in memory
             Self::PlainFileOnDisk => "danger_allow_plain_files",
+            // DANGER: other users may read, where the platform sets the mode
             Self::ReadableByOthers => "danger_allow_readable_files",
+            // DANGER: anybody may replace values, where a volume knows no modes
             Self::WritableByOthers => "danger_allow_writable_files",
+            // DANGER: another user may replace keys, where a container maps the users
             Self::OwnedByOthers => "danger_allow_foreign_files",
+            // DANGER: the network reads all, where a tunnel of its own protects it
             Self::PlaintextHttp => "danger_allow_plaintext_http",
+            // DANGER: anybody may answer as the server, while a private authority is set up
             Self::CertificateCheckDisabled => "danger_skip_certificate_check",
+            // DANGER: a weaker store may answer, while secrets move between two
             Self::WeakerChain => "danger_allow_weaker_chain",
         }
     }

@@ -131,6 +131,7 @@ impl Slot {
         cost: Argon2Cost,
     ) -> Result<Self> {
         let (salt, nonce) = (random::array::<16>()?, random::array::<12>()?);
+        // EXPOSES: the raw key to the derivation of what wraps the data key
         let (leading, prk) = match key.form() {
             Form::Raw(raw) => (
                 format!("{leading} raw"),
@@ -160,6 +161,7 @@ impl Slot {
     /// # Errors
     /// [`ErrorKind::Integrity`] if the key is right and the slot was changed.
     pub(super) fn open(&self, file: FileId, key: &SlotKey) -> Result<Option<Key>> {
+        // EXPOSES: the raw key to the derivation of what unwraps the data key
         let (wrapped, prk) = match (&self.body, key.form()) {
             (Body::Raw(wrapped), Form::Raw(raw)) => {
                 (wrapped, extract(&wrapped.salt, raw.expose_bytes())?)

@@ -39,9 +39,11 @@ impl Content {
             let message = "AWS Secrets Manager holds no empty value";
             return Err(Error::new(ErrorKind::Malformed, message));
         }
+        // EXPOSES: to a request of AWS's client, which takes a copy of its own
         let text = value.expose_str().ok().map(str::to_owned);
         let binary = match text {
             Some(_) => None,
+            // EXPOSES: to a request of AWS's client, which takes a copy of its own
             None => Some(Blob::new(value.expose_bytes())),
         };
         Ok(Self { text, binary })
