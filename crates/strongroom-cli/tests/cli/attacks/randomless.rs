@@ -39,6 +39,7 @@ struct Traced {
 }
 
 /// Runs a command; `None` where the system lets no process trace another.
+#[allow(clippy::zombie_processes, reason = "`trace` waits for it")]
 fn run(project: &Project, arguments: &[&str], input: &[u8], failing: Failing) -> Option<Traced> {
     // A shell waits until it is traced, and becomes the command.
     let program = env!("CARGO_BIN_EXE_strongroom");
