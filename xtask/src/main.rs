@@ -7,6 +7,7 @@ mod command;
 mod deny;
 mod examples;
 mod mutate;
+mod package;
 mod program;
 mod rust_code;
 mod security;
@@ -28,13 +29,17 @@ Usage: cargo xtask CHORE
 Chores:
   test   everything CI runs, in order, up to the first failure
   bench  runs the benchmarks and writes docs/performance.md
+  exposures
+         lists what is `unsafe`, a danger, or exposes bytes of a secret, with reasons
   mutate [COUNT]
          opens so many mutated sealed files, 10 million if not told
+  package [--verify]
+         packages both crates twice and compares; or builds what was packaged, too
+  program
+         builds the program as it starts fastest, and prints its path
   security [--write]
          tries every threat of docs/security.md and prints the table; or
          writes the results there, too
-  program
-         builds the program as it starts fastest, and prints its path
   servers [install | -- COMMAND]
          starts the servers that tests talk to, and prints their variables;
          or only installs them; or runs a command with them and stops them
@@ -47,6 +52,9 @@ fn main() -> ExitCode {
     let outcome = match args.as_slice() {
         ["test"] => test::run(),
         ["bench"] => bench::run(),
+        ["exposures"] => sources::show_exposures(),
+        ["package"] => package::run(false).map(|done| println!("{done}")),
+        ["package", "--verify"] => package::run(true).map(|done| println!("{done}")),
         ["mutate"] => mutate::run("10000000"),
         ["mutate", count] => mutate::run(count),
         ["security"] => security::run(false),

@@ -9,6 +9,8 @@ use crate::rust_code::code_only;
 use crate::workspace::root;
 
 mod code;
+mod exposures;
+mod supply;
 mod text;
 
 /// Finds what breaks one rule.
@@ -26,9 +28,14 @@ const RULES: &[Rule] = &[
     code::environment_unchanged,
     code::no_unsafe,
     code::no_comparison_of_exposed,
+    code::random_in_one_room,
+    code::no_build_scripts,
+    exposures::reasons,
+    supply::dependencies_listed,
 ];
 
 /// One file of the repository.
+#[derive(Debug, PartialEq, Eq)]
 struct SourceFile {
     /// Its path from the root, with `/` between the parts.
     path: String,
@@ -98,6 +105,16 @@ pub(crate) fn check() -> Result<String> {
     match fatal {
         0 => Ok(format!("{} files, {warnings} warnings", files.len())),
         _ => Err(format!("{fatal} findings in the sources, listed above")),
+    }
+}
+
+/// Shows every place that exposes, endangers or is `unsafe`, with its reason.
+pub(crate) fn show_exposures() -> Result<()> {
+    let files = committed()?;
+    print!("{}", exposures::list(&files));
+    match exposures::reasons(&files).len() {
+        0 => Ok(()),
+        without => Err(format!("{without} of them have no reason beside them")),
     }
 }
 

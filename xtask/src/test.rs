@@ -8,7 +8,7 @@ use crate::command::{cargo, run as run_command, succeeds};
 use crate::servers::Servers;
 use crate::steps::{self, Step};
 use crate::workspace::Workspace;
-use crate::{Result, deny, examples, security, sources, tree};
+use crate::{Result, deny, examples, package, security, sources, tree};
 
 pub(crate) fn run() -> Result<()> {
     let workspace = Workspace::load()?;
@@ -23,6 +23,7 @@ pub(crate) fn run() -> Result<()> {
         Step::new("sources", sources::check),
         // For every platform, since cargo-deny looks at all of them and must not need the network.
         Step::new("fetch", || run_cargo("fetch --locked")),
+        Step::new("packages", || package::run(false)),
         Step::new("crates", || tree::check(&workspace.features)),
     ];
     all.extend(clippy(&workspace.features));

@@ -1,7 +1,6 @@
 //! Where the key of a slot comes from or goes to: a key file, or a passphrase.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::ValueHint;
@@ -9,10 +8,13 @@ use strongroom::sealed_file::{FileId, Outline, SlotKey};
 use strongroom::{Connect, Error, ErrorKind, Result, Secret};
 use zeroize::Zeroizing;
 
+use crate::files::{self, create, failed};
 use crate::prompt::{ask, ask_twice};
 
 /// The most bytes that a key file or a passphrase may have.
-const MAX_BYTES: u64 = 4096;
+const MAX_BYTES: usize = 4096;
+/// The most bytes that a sealed file may have.
+const MAX_SEALED: usize = 64 * 1024 * 1024;
 
 /// The ways to give a passphrase. The command line itself is none of them.
 #[derive(Debug, Clone, clap::Args)]
@@ -77,64 +79,45 @@ pub(crate) fn read_key(path: &Path) -> Result<SlotKey> {
 /// [`ErrorKind::Conflict`] if something of that name is there, which stays as it is.
 pub(crate) fn write_key(path: &Path, key: &SlotKey, file: FileId) -> Result<()> {
     let text = key.to_text(file)?;
+    // EXPOSES: to a new key file, for its owner alone
     create(path, text.expose_bytes(), 0o600)
-}
-
-/// Creates a file that is not there yet, with these permissions, and flushes it to the disk.
-///
-/// # Errors
-/// [`ErrorKind::Conflict`] if something of that name is there, which stays as it is.
-pub(crate) fn create(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
-    let mut file = options.open(path).map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => exists(path),
-        _ => failed("create", path, error),
-    })?;
-    let written = file.write_all(bytes).and_then(|()| file.sync_all());
-    written.map_err(|error| {
-        // Half of it is of no use to anybody, and would be in the way of the next attempt.
-        let _ = std::fs::remove_file(path);
-        failed("write", path, error)
-    })
-}
-
-/// Says that something is there already.
-pub(crate) fn exists(path: &Path) -> Error {
-    let message = format!("{} exists already", path.display());
-    Error::new(ErrorKind::Conflict, message).with_help("it was left as it is; name another file")
-}
-
-/// Says that a file or directory can't be worked with.
-pub(crate) fn failed(what: &str, path: &Path, error: io::Error) -> Error {
-    let message = format!("can't {what} {}", path.display());
-    Error::new(ErrorKind::Config, message).with_source(error)
 }
 
 /// Reads a key or passphrase. `missing` is the kind of error where its file can't be opened: that of
 /// a credential is told from that of a setting.
 fn read(path: &Path, missing: ErrorKind) -> Result<Zeroizing<Vec<u8>>> {
-    let file = File::open(path).map_err(|error| {
-        let help = match error.kind() {
-            io::ErrorKind::NotFound => "there is no such file: correct its path",
-            _ => "the process's user needs permission for it, and for each directory above it",
-        };
-        let message = format!("can't open {}", path.display());
-        let located = Error::new(missing, message).with_help(help);
-        located.with_source(error)
-    })?;
-    // One byte more than can be right, and never a reallocation that leaves a copy behind.
-    let most = MAX_BYTES.saturating_add(1);
-    let mut text = Zeroizing::new(Vec::with_capacity(usize::try_from(most).unwrap_or(0)));
-    let read = file.take(most).read_to_end(&mut text);
-    read.map_err(|error| failed("read", path, error))?;
-    if text.len() as u64 > MAX_BYTES {
-        let message = format!("{} is too long for a key or a passphrase", path.display());
-        return Err(Error::new(ErrorKind::Malformed, message));
+    let text = match descriptor(path) {
+        Some(number) => files::read_descriptor(number, MAX_BYTES),
+        None => files::read(path, MAX_BYTES),
+    };
+    text.map_err(|error| match error.kind() {
+        io::ErrorKind::FileTooLarge => {
+            let message = format!("{} is too long for a key or a passphrase", path.display());
+            Error::new(ErrorKind::Malformed, message)
+        }
+        kind => {
+            let help = match kind {
+                io::ErrorKind::NotFound => "there is no such file: correct its path",
+                io::ErrorKind::Other => "name a file, or a descriptor: /dev/fd/3",
+                _ => "the process's user needs permission for it, and for each directory above it",
+            };
+            let message = format!("can't open {}", path.display());
+            let located = Error::new(missing, message).with_help(help);
+            located.with_source(error)
+        }
+    })
+}
+
+/// The number of a descriptor that a path names, as the shell's `<(…)` does.
+fn descriptor(path: &Path) -> Option<u32> {
+    let path = path.to_str()?;
+    let number = ["/dev/fd/", "/proc/self/fd/"]
+        .iter()
+        .find_map(|dir| path.strip_prefix(dir));
+    match path {
+        "/dev/stdin" => Some(0),
+        _ => number?.parse().ok(),
     }
-    Ok(text)
 }
 
 /// Reports whether a passphrase is what is missing to open the sealed file of an address: it has a
@@ -170,20 +153,6 @@ pub(crate) fn default_key_file(config_dir: &Path, id: FileId) -> PathBuf {
 
 /// Reads a whole sealed file, in which nothing is secret.
 pub(crate) fn read_sealed(path: &Path) -> Result<Vec<u8>> {
-    let file = File::open(path).map_err(|error| failed("open", path, error))?;
-    // A byte more than a sealed file may have, which its parser then refuses.
-    let most = 64_u64.saturating_mul(1024 * 1024).saturating_add(1);
-    let mut bytes = Vec::new();
-    let read = file.take(most).read_to_end(&mut bytes);
-    read.map_err(|error| failed("read", path, error))?;
-    Ok(bytes)
-}
-
-/// Replaces a file that is there, as a whole.
-pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".merged");
-    let temporary = path.with_file_name(name);
-    create(&temporary, bytes, 0o600)?;
-    std::fs::rename(&temporary, path).map_err(|error| failed("replace", path, error))
+    let bytes = files::read(path, MAX_SEALED).map_err(|error| failed("read", path, error))?;
+    Ok(bytes.to_vec())
 }

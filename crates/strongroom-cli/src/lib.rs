@@ -62,6 +62,7 @@ mod args;
 mod commands;
 mod context;
 mod exit;
+mod files;
 mod interrupts;
 mod key_source;
 mod prompt;
@@ -82,6 +83,9 @@ pub fn main_with(backends: &[Backend]) -> ExitCode {
         true => failure.with_code(exit::RUN_FAILED),
         false => failure,
     };
+    if let Err(failure) = refuse_foreign_rights() {
+        return ExitCode::from(screen.failure(&before_run(failure)));
+    }
     let code = match args::parse(&arguments, screen.color()) {
         Err(args::Stop::Shown(code)) => code,
         Err(args::Stop::Wrong(failure)) => screen.failure(&before_run(failure)),
@@ -97,6 +101,20 @@ pub fn main_with(backends: &[Backend]) -> ExitCode {
         }
     };
     ExitCode::from(code)
+}
+
+/// Refuses to act with rights that its starter doesn't have: variables, folder and input are the
+/// starter's, and would decide what is done with them.
+fn refuse_foreign_rights() -> Result<(), Failure> {
+    use rustix::process::{getegid, geteuid, getgid, getuid};
+    if getuid() == geteuid() && getgid() == getegid() {
+        return Ok(());
+    }
+    let message = "the program is set-user-ID or set-group-ID, which would lend the rights of its \
+                   owner to anybody";
+    let error = Error::new(ErrorKind::Unsupported, message)
+        .with_help("take the mark away, `chmod ug-s`, and let users run it as themselves");
+    Err(error.into())
 }
 
 /// Logs what `STRONGROOM_LOG` asks for. Without it nothing is logged: reports say what matters.

@@ -26,6 +26,7 @@ pub(crate) fn ask(what: &str) -> Result<Secret> {
 pub(crate) fn ask_twice(what: &str) -> Result<Secret> {
     let mut terminal = Terminal::open()?;
     let typed = terminal.ask(what)?;
+    // EXPOSES: to the comparison with what was typed before, in constant time
     match typed.verify(terminal.ask("The same again")?.expose_bytes()) {
         true => Ok(typed),
         false => Err(no_answer("the two that were typed differ")),

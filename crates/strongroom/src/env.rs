@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Mode, OFlags};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -187,15 +190,43 @@ impl Env {
 
 /// Reads a small text file of settings: a regular file of at most `most` bytes.
 pub(crate) fn read_text_file(path: &Path, most: usize) -> io::Result<String> {
-    // A FIFO would block for ever; its metadata says what it is before anything is opened.
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
+    read_text(open_regular(path)?.0, most)
+}
+
+/// Reads a text file of settings that lower what is refused: nobody but this process's user and the
+/// superuser may have written it.
+pub(crate) fn read_own_text_file(path: &Path, most: usize) -> io::Result<String> {
+    let (file, metadata) = open_regular(path)?;
+    if !is_own(&metadata) {
+        return Err(io::Error::other("it belongs to another user"));
     }
+    if metadata.mode() & 0o002 != 0 {
+        return Err(io::Error::other("it can be written by anyone"));
+    }
+    read_text(file, most)
+}
+
+/// Reports whether a file belongs to the user that this process acts as, or to the superuser.
+pub(crate) fn is_own(metadata: &Metadata) -> bool {
+    metadata.uid() == 0 || metadata.uid() == rustix::process::geteuid().as_raw()
+}
+
+/// Opens a regular file. The descriptor is what is looked at: what a path leads to can change.
+fn open_regular(path: &Path) -> io::Result<(File, Metadata)> {
+    // A FIFO without a writer would block the opening itself.
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    let metadata = file.metadata()?;
+    match metadata.is_file() {
+        true => Ok((file, metadata)),
+        false => Err(io::Error::other("it is not a regular file")),
+    }
+}
+
+fn read_text(file: File, most: usize) -> io::Result<String> {
     let mut text = String::new();
     let limit = u64::try_from(most.saturating_add(1)).unwrap_or(u64::MAX);
-    std::fs::File::open(path)?
-        .take(limit)
-        .read_to_string(&mut text)?;
+    file.take(limit).read_to_string(&mut text)?;
     if text.len() > most {
         return Err(io::Error::other(format!("it is larger than {most} bytes")));
     }
@@ -208,5 +239,67 @@ impl fmt::Debug for Env {
             .field("names", &self.vars.keys().collect::<Vec<_>>())
             .field("working_dir", &self.working_dir)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// A FIFO that takes the place of a file between a look at it and its opening would block for
+    /// ever: nobody writes to it.
+    #[test]
+    fn a_text_file_swapped_for_a_fifo_never_blocks() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let (path, spare, fifo) = (at("text"), at("spare"), at("fifo"));
+        let made = std::process::Command::new("mkfifo").arg(&fifo).status();
+        assert!(made.unwrap().success());
+        std::fs::write(&path, "word").unwrap();
+        let (done, is_done) = mpsc::channel();
+        let reader = {
+            let path = path.clone();
+            move || {
+                for _ in 0..20_000 {
+                    match read_text_file(&path, 64) {
+                        Ok(text) => assert_eq!(text, "word"),
+                        // For a moment neither is there.
+                        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                        Err(error) => {
+                            assert_eq!(error.to_string(), "it is not a regular file");
+                        }
+                    }
+                }
+                done.send(()).unwrap();
+            }
+        };
+        let reader = std::thread::spawn(reader);
+        let patience = std::time::Instant::now() + Duration::from_secs(60);
+        while is_done.try_recv().is_err() && !reader.is_finished() {
+            std::fs::rename(&path, &spare).unwrap();
+            std::fs::rename(&fifo, &path).unwrap();
+            std::fs::rename(&path, &fifo).unwrap();
+            std::fs::rename(&spare, &path).unwrap();
+            assert!(std::time::Instant::now() < patience, "a reader is blocked");
+        }
+        reader.join().unwrap();
+    }
+
+    #[test]
+    fn a_text_file_is_a_small_regular_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("text");
+        std::fs::write(&path, "word").unwrap();
+        assert_eq!(read_text_file(&path, 4).unwrap(), "word");
+        assert_eq!(read_own_text_file(&path, 4).unwrap(), "word");
+        let error = read_text_file(&path, 3).unwrap_err();
+        assert_eq!(error.to_string(), "it is larger than 3 bytes");
+        for other in [dir.path(), Path::new("/dev/zero"), Path::new("/dev/random")] {
+            let error = read_text_file(other, 64).unwrap_err();
+            assert_eq!(error.to_string(), "it is not a regular file");
+        }
     }
 }

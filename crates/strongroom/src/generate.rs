@@ -6,6 +6,7 @@ use zeroize::Zeroizing;
 use crate::declared::{Declared, Encoding, Kind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy;
+use crate::random;
 use crate::report::Severity;
 use crate::secret::Secret;
 
@@ -46,7 +47,7 @@ const PASSWORD_CHARACTERS: usize = 24;
 /// known. [`ErrorKind::Config`] if the declaration can't be met. [`ErrorKind::Transient`] if the
 /// system's random source fails, or gives bytes that follow a pattern.
 pub fn generate(declared: &Declared) -> Result<Secret> {
-    generate_from(declared, getrandom::fill)
+    generate_from(declared, random::fill)
 }
 
 fn generate_from<E>(

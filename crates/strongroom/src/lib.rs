@@ -131,6 +131,7 @@ mod metrics;
 mod name;
 mod provider_url;
 mod rails;
+mod random;
 mod refresh;
 mod report;
 mod secret;

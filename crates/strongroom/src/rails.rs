@@ -17,6 +17,8 @@ pub enum Rail {
     ReadableByOthers,
     /// A file or directory that the world can write.
     WritableByOthers,
+    /// A key file or plain file that belongs to neither this process's user nor the superuser.
+    OwnedByOthers,
     /// Plain http to anything but this machine.
     PlaintextHttp,
     /// A TLS connection that doesn't check the server's certificate.
@@ -31,6 +33,7 @@ impl Rail {
         Self::PlainFileOnDisk,
         Self::ReadableByOthers,
         Self::WritableByOthers,
+        Self::OwnedByOthers,
         Self::PlaintextHttp,
         Self::CertificateCheckDisabled,
         Self::WeakerChain,
@@ -42,6 +45,7 @@ impl Rail {
             Self::PlainFileOnDisk => "plain-file-on-disk",
             Self::ReadableByOthers => "readable-by-others",
             Self::WritableByOthers => "writable-by-others",
+            Self::OwnedByOthers => "owned-by-others",
             Self::PlaintextHttp => "plaintext-http",
             Self::CertificateCheckDisabled => "certificate-check-disabled",
             Self::WeakerChain => "weaker-chain",
@@ -51,11 +55,19 @@ impl Rail {
     /// Returns the manifest key that overrides it. There is no variable for it.
     pub const fn override_key(self) -> &'static str {
         match self {
+            // DANGER: values stay readable on the disk, where no platform mounts them in memory
             Self::PlainFileOnDisk => "danger_allow_plain_files",
+            // DANGER: other users may read, where the platform sets the mode
             Self::ReadableByOthers => "danger_allow_readable_files",
+            // DANGER: anybody may replace values, where a volume knows no modes
             Self::WritableByOthers => "danger_allow_writable_files",
+            // DANGER: another user may replace keys, where a container maps the users
+            Self::OwnedByOthers => "danger_allow_foreign_files",
+            // DANGER: the network reads all, where a tunnel of its own protects it
             Self::PlaintextHttp => "danger_allow_plaintext_http",
+            // DANGER: anybody may answer as the server, while a private authority is set up
             Self::CertificateCheckDisabled => "danger_skip_certificate_check",
+            // DANGER: a weaker store may answer, while secrets move between two
             Self::WeakerChain => "danger_allow_weaker_chain",
         }
     }
@@ -68,6 +80,9 @@ impl Rail {
             }
             Self::ReadableByOthers => "chmod it to 0600 (a directory to 0700)",
             Self::WritableByOthers => "take write permission from others: chmod o-w",
+            Self::OwnedByOthers => {
+                "chown it to the user that the process runs as; under sudo, set HOME to that user's"
+            }
             Self::PlaintextHttp => "use https",
             Self::CertificateCheckDisabled => "give the private CA's certificate instead",
             Self::WeakerChain => "keep one provider, or a chain of equally strong ones",

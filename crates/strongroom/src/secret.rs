@@ -61,6 +61,7 @@ struct Wiped(SecretBox<[u8]>);
 
 impl AsRef<[u8]> for Wiped {
     fn as_ref(&self) -> &[u8] {
+        // EXPOSES: to the methods of `Secret` that expose: the one way to the bytes
         self.0.expose_secret()
     }
 }
@@ -136,6 +137,7 @@ impl Secret {
     /// # Errors
     /// [`ErrorKind::Malformed`] if the value is not UTF-8.
     pub fn to_secret_string(&self) -> Result<SecretString> {
+        // EXPOSES: to a `SecretString`, which wipes its copy
         self.expose_str()
             .map(|text| SecretString::from(Box::<str>::from(text)))
     }
@@ -155,6 +157,7 @@ impl Secret {
     /// ```
     pub fn verify(&self, candidate: impl AsRef<[u8]>) -> bool {
         let candidate = candidate.as_ref();
+        // EXPOSES: to a comparison in constant time
         !self.value.is_empty() && self.expose_bytes().ct_eq(candidate).to_bool()
     }
 
@@ -163,6 +166,7 @@ impl Secret {
     /// Only a value that passed the strength policy as kind `token` or `key` has one: the hash of a
     /// weak value could be guessed back.
     pub fn fingerprint(&self) -> Option<Fingerprint> {
+        // EXPOSES: to a short hash of it, for strong values only
         self.metadata
             .is_strong()
             .then(|| Fingerprint::of(self.expose_bytes()))
@@ -187,6 +191,7 @@ impl Secret {
     )]
     pub fn derive_key(&self, info: &[u8]) -> Secret {
         let mut key = Zeroizing::new(vec![0; 32]);
+        // EXPOSES: to the derivation of a key
         Hkdf::<Sha256>::new(None, self.expose_bytes())
             .expand(info, &mut key)
             .expect("32 bytes are a valid length");
@@ -216,6 +221,7 @@ impl Secret {
 
 impl ExposeSecret<[u8]> for Secret {
     fn expose_secret(&self) -> &[u8] {
+        // EXPOSES: as `expose_bytes`, for code that is generic over secrets
         self.expose_bytes()
     }
 }
@@ -223,6 +229,7 @@ impl ExposeSecret<[u8]> for Secret {
 impl From<SecretString> for Secret {
     fn from(value: SecretString) -> Self {
         Self::new(
+            // EXPOSES: to a copy that becomes the secret; the other is wiped by its owner
             Zeroizing::new(value.expose_secret().as_bytes().to_vec()),
             Form::Text,
         )

@@ -94,15 +94,52 @@ pub(super) fn no_unsafe(files: &[SourceFile]) -> Vec<Finding> {
     each(files, |_| true, uses, "uses `unsafe`")
 }
 
+/// One room draws from the system's random source, which fails in the tests of what draws from it.
+pub(super) fn random_in_one_room(files: &[SourceFile]) -> Vec<Finding> {
+    let elsewhere =
+        |file: &SourceFile| is_program(file) && file.path != "crates/strongroom/src/random.rs";
+    let draws = |code: &str| {
+        let code = without_tests(code);
+        let sources = ["getrandom", "OsRng", "SysRng", "thread_rng", "SystemRandom"];
+        sources
+            .iter()
+            .flat_map(|source| find(code, source))
+            .collect()
+    };
+    each(
+        files,
+        elsewhere,
+        draws,
+        "names a source of randomness; draw from `crate::random`",
+    )
+}
+
+/// No program of ours runs while a user compiles.
+pub(super) fn no_build_scripts(files: &[SourceFile]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for file in files.iter().filter(|file| file.path.starts_with("crates/")) {
+        if file.path.ends_with("/build.rs") {
+            findings.push(Finding::new(file, 0, "is a build script"));
+        }
+        if !file.path.ends_with("/Cargo.toml") {
+            continue;
+        }
+        for (at, line) in (1..).zip(file.text.lines()) {
+            let key = line.split('=').next().unwrap_or_default().trim();
+            let section = line.trim();
+            let builds = ["build", "links", "proc-macro", "proc_macro"].contains(&key)
+                || section.ends_with("build-dependencies]");
+            if builds {
+                let message = "compiles a program of ours that runs while a user compiles";
+                findings.push(Finding::new(file, at, message));
+            }
+        }
+    }
+    findings
+}
+
 /// Values are compared by `verify`, in constant time, never by an operator.
 pub(super) fn no_comparison_of_exposed(files: &[SourceFile]) -> Vec<Finding> {
-    let program = |file: &SourceFile| {
-        ["crates/", "examples/"]
-            .iter()
-            .any(|dir| file.path.starts_with(dir))
-            && !file.path.contains("/tests/")
-            && !file.path.ends_with("/tests.rs")
-    };
     let compares = |code: &str| {
         let code = without_tests(code);
         find(code, "expose_")
@@ -112,10 +149,19 @@ pub(super) fn no_comparison_of_exposed(files: &[SourceFile]) -> Vec<Finding> {
     };
     each(
         files,
-        program,
+        is_program,
         compares,
         "compares an exposed value; use `verify`",
     )
+}
+
+/// Reports whether a file is of a program or of the library, and not of their tests.
+fn is_program(file: &SourceFile) -> bool {
+    ["crates/", "examples/"]
+        .iter()
+        .any(|dir| file.path.starts_with(dir))
+        && !file.path.contains("/tests/")
+        && !file.path.ends_with("/tests.rs")
 }
 
 /// Reports whether the call of an exposing method that begins at `at` stands beside a comparison.
@@ -243,6 +289,37 @@ mod tests {
         );
         assert!(found(no_unsafe, &[(A, "forbid(unsafe_code); not_unsafe();")]).is_empty());
         assert!(found(no_unsafe, &[("a.md", "unsafe")]).is_empty());
+    }
+
+    #[test]
+    fn one_room_draws_random_bytes() {
+        let draw = "\ngetrandom::fill(&mut bytes)?;";
+        assert_eq!(found(random_in_one_room, &[(A, draw)]), [format!("{A}:2")]);
+        let room = "crates/strongroom/src/random.rs";
+        assert!(found(random_in_one_room, &[(room, draw)]).is_empty());
+        let test = "#[cfg(test)]\nmod tests {\n getrandom::u32() }";
+        assert!(found(random_in_one_room, &[(A, test)]).is_empty());
+    }
+
+    #[test]
+    fn build_scripts_are_found() {
+        let manifest = "crates/a/Cargo.toml";
+        for text in [
+            "build = \"make.rs\"",
+            "links = \"z\"",
+            "[build-dependencies]",
+            "[target.'cfg(unix)'.build-dependencies]",
+            "proc-macro = true",
+        ] {
+            assert_eq!(
+                found(no_build_scripts, &[(manifest, text)]).len(),
+                1,
+                "{text}"
+            );
+        }
+        let found_script = found(no_build_scripts, &[("crates/a/build.rs", "fn main() {}")]);
+        assert_eq!(found_script, ["crates/a/build.rs:0"]);
+        assert!(found(no_build_scripts, &[(manifest, "name = \"build\"")]).is_empty());
     }
 
     #[test]

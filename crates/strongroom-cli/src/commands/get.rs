@@ -46,7 +46,9 @@ pub(crate) fn run(args: &Args, context: &Context<'_>) -> Outcome {
         if context.screen.is_json() {
             return json(&name, &secret, context);
         }
+        // EXPOSES: to standard output, which is what `get` is for
         context.screen.bytes(secret.expose_bytes())?;
+        // EXPOSES: only its last byte is looked at
         if stdout_is_terminal() && !secret.expose_bytes().ends_with(b"\n") {
             context.screen.bytes(b"\n")?;
         }
@@ -69,9 +71,11 @@ pub(crate) fn check_not_lent(declared: Option<&Declared>) -> strongroom::Result<
 }
 
 fn json(name: &SecretName, secret: &Secret, context: &Context<'_>) -> Outcome {
+    // EXPOSES: to standard output, which is what `get` is for
     let text = secret.expose_str().ok();
     let encoded = match text {
         Some(_) => None,
+        // EXPOSES: to standard output; the encoded copy is wiped
         None => Some(Zeroizing::new(Base64::encode_string(secret.expose_bytes()))),
     };
     let metadata = secret.metadata();

@@ -11,7 +11,8 @@ use strongroom::{
 
 use crate::context::Context;
 use crate::exit::{self, FINE, Outcome};
-use crate::key_source::{read_sealed, replace};
+use crate::files::replace;
+use crate::key_source::read_sealed;
 
 /// Merge two versions of a sealed file by the names of their secrets, for git
 ///

@@ -72,6 +72,7 @@ struct Body {
 pub(crate) fn run(args: &Args, context: &Context<'_>) -> Outcome {
     let place = Place::new(&context.env)?;
     let mut body = Body::default();
+    place.refuse_link()?;
     if !place.has_sealed_file() {
         create(args, context, &place, &mut body)?;
     } else if args.git {
@@ -117,6 +118,7 @@ fn create(args: &Args, context: &Context<'_>, place: &Place, body: &mut Body) ->
         None => SlotKey::generate()?,
     };
     let slot = NewSlot::new(args.label.as_str(), key.clone());
+    let recovery_key = SlotKey::generate()?;
 
     let mut written = Written::default();
     written.0.extend(place.create_directory()?);
@@ -124,7 +126,6 @@ fn create(args: &Args, context: &Context<'_>, place: &Place, body: &mut Body) ->
         place::create_private_dirs(path)?;
         written.key(path, &key, id)?;
     }
-    let recovery_key = SlotKey::generate()?;
     if let Some(path) = &recovery {
         written.key(path, &recovery_key, id)?;
     }

@@ -65,6 +65,7 @@ pub(crate) fn run(args: &Args, context: &Context<'_>) -> Outcome {
         command.env_remove(format!("{variable}_FILE"));
     }
     for (variable, secret) in &secrets {
+        // EXPOSES: to the environment of the child, which is what `run` is for
         match secret.as_ref().and_then(|secret| secret.expose_str().ok()) {
             Some(text) => command.env(variable, text),
             // What was neither read nor proven must not reach the program from elsewhere.

@@ -8,6 +8,8 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+#[cfg(unix)]
+mod attacks;
 mod canary;
 mod chain;
 mod codes;

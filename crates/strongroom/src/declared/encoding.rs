@@ -55,6 +55,7 @@ impl Encoding {
     /// # Errors
     /// [`ErrorKind::Malformed`] if the text is not of this encoding.
     pub fn decode(self, secret: &Secret) -> Result<Secret> {
+        // EXPOSES: to its decoding; the decoded bytes are wiped
         let Some(decoded) = self.decode_bytes(secret.expose_bytes()) else {
             let error = Error::new(
                 ErrorKind::Malformed,
@@ -90,6 +91,7 @@ impl Encoding {
 
     /// Encodes a value for a backend that holds text. The metadata stays.
     pub fn encode(self, secret: &Secret) -> Secret {
+        // EXPOSES: to its encoding; the encoded text becomes a secret
         let bytes = secret.expose_bytes();
         let text = match self {
             Self::Text => return secret.clone(),

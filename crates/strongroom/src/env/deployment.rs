@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
-use super::{Env, read_text_file};
+use super::{Env, read_own_text_file};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Variables that only a hosting platform sets. A machine that has one is production until
@@ -159,7 +159,7 @@ fn recorded(env: &Env) -> Result<Option<(Deployment, String)>> {
     else {
         return Ok(None);
     };
-    match read_text_file(&path, 64) {
+    match read_own_text_file(&path, 64) {
         Ok(word) => {
             let origin = path.display().to_string();
             Ok(Some((parse(word.trim(), &origin)?, origin)))
@@ -170,7 +170,10 @@ fn recorded(env: &Env) -> Result<Option<(Deployment, String)>> {
         }
         Err(error) => Err(
             Error::new(ErrorKind::Config, format!("can't read {}", path.display()))
-                .with_help("it holds one word: development, test, staging or production")
+                .with_help(
+                    "it holds one word, development, test, staging or production, and only its own \
+                     user may write it; STRONGROOM_ENV overrides it",
+                )
                 .with_source(error),
         ),
     }

@@ -13,6 +13,7 @@ use crate::name::SecretName;
 use crate::provider::{
     Description, Expect, ProviderHealth, Put, Reply, Request, SecretProvider, Target, VersionInfo,
 };
+use crate::random;
 use crate::secret::Version;
 
 mod batch;
@@ -75,7 +76,7 @@ impl Retry {
         Self {
             inner,
             settings,
-            random: || getrandom::u32().ok(),
+            random: random::spread,
         }
     }
 

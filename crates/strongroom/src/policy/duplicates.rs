@@ -17,15 +17,18 @@ pub(crate) fn check(secrets: &[(&Declared, &Secret)]) -> Vec<Finding> {
     let hash_key = RandomState::new();
     let mut alike: HashMap<u64, Vec<&(&Declared, &Secret)>> = HashMap::new();
     for entry in secrets {
+        // EXPOSES: to a hash under a key of this call alone
         let hash = hash_key.hash_one(entry.1.expose_bytes());
         alike.entry(hash).or_default().push(entry);
     }
     let mut findings = Vec::new();
     for (declared, secret) in secrets {
+        // EXPOSES: to a hash under a key of this call alone
         let hash = hash_key.hash_one(secret.expose_bytes());
         let others = alike.get(&hash).into_iter().flatten();
         // An empty secret never verifies; it has a rule of its own.
         let others = others.filter(|(other, value)| {
+            // EXPOSES: to a comparison in constant time
             !same_source(declared, other) && value.verify(secret.expose_bytes())
         });
         let mut names: Vec<_> = others

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::error::Error;
+use crate::random;
 
 /// What the manifest's section `cache` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +63,7 @@ pub(crate) fn pause_asked_for(error: &Error) -> Duration {
 
 /// Draws what pauses are spread by. Without a source of randomness they are all of middle length.
 pub(crate) fn random() -> u32 {
-    getrandom::u32().unwrap_or(u32::MAX / 2)
+    random::spread().unwrap_or(u32::MAX / 2)
 }
 
 fn fraction(random: u32) -> f64 {

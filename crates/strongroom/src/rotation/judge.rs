@@ -65,6 +65,7 @@ impl Rotation {
     fn is_in_force(&self, value: &Secret) -> bool {
         let encoding = self.declared.encoding;
         let decoded = encoding.decode(&self.former);
+        // EXPOSES: to comparisons in constant time
         self.former.verify(encoding.encode(value).expose_bytes())
             || decoded.is_ok_and(|former| former.verify(value.expose_bytes()))
     }

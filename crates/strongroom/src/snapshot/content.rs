@@ -137,6 +137,7 @@ impl Content {
                 metadata = metadata.with_created(time(created)?);
             }
             let value = entries.get(&format!("{secret}/value")).map(|value| {
+                // EXPOSES: to a copy that becomes a secret of bytes
                 let value = match known.text {
                     true => value.clone(),
                     false => Secret::from_bytes(value.expose_bytes().to_vec()),
@@ -161,6 +162,7 @@ fn json(value: &impl Serialize) -> Result<Secret> {
 }
 
 fn parse<T: for<'de> Deserialize<'de>>(text: &Secret) -> Result<T> {
+    // EXPOSES: to the parser of what the snapshot says about values, which holds none
     serde_json::from_slice(text.expose_bytes()).map_err(|_| other_form())
 }
 

@@ -477,6 +477,7 @@ fn railed(rail: Rail) -> Backend {
         Rail::PlainFileOnDisk => ROW.with_detect(|_, _| probe(Rail::PlainFileOnDisk)),
         Rail::ReadableByOthers => ROW.with_detect(|_, _| probe(Rail::ReadableByOthers)),
         Rail::WritableByOthers => ROW.with_detect(|_, _| probe(Rail::WritableByOthers)),
+        Rail::OwnedByOthers => ROW.with_detect(|_, _| probe(Rail::OwnedByOthers)),
         Rail::PlaintextHttp => ROW.with_detect(|_, _| probe(Rail::PlaintextHttp)),
         Rail::WeakerChain => ROW.with_detect(|_, _| probe(Rail::WeakerChain)),
         _ => ROW.with_detect(|_, _| probe(Rail::CertificateCheckDisabled)),

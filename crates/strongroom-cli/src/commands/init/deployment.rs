@@ -1,13 +1,17 @@
 //! What this machine is, recorded for the user.
 
 use std::fmt;
+use std::io::ErrorKind as ErrorOfSystem;
 use std::path::PathBuf;
 
 use serde::Serialize;
 use strongroom::{Deployment, DeploymentChoice, Env, Error, ErrorKind, Result};
 
 use super::{not_a_deployment, place};
-use crate::key_source;
+use crate::files;
+
+/// The most bytes of a record: it is one word.
+const MAX_BYTES: usize = 64;
 
 /// A record that is to be written.
 pub(super) struct Record {
@@ -52,16 +56,21 @@ pub(super) fn plan(env: &Env, word: Option<Deployment>) -> Result<Option<Record>
             deployment,
         })
     };
-    match (word, std::fs::read_to_string(&path)) {
-        (None, Ok(_)) => Ok(None),
-        (Some(word), Ok(known)) if known.trim().parse().ok() == Some(word) => Ok(None),
-        (Some(_), Ok(_)) => {
+    let known = match files::read(&path, MAX_BYTES) {
+        Ok(known) => Some(String::from_utf8_lossy(&known).trim().parse().ok()),
+        Err(error) if error.kind() == ErrorOfSystem::NotFound => None,
+        Err(error) => return Err(files::failed("read", &path, error)),
+    };
+    match (word, known) {
+        (None, Some(_)) => Ok(None),
+        (Some(word), Some(known)) if known == Some(word) => Ok(None),
+        (Some(_), Some(_)) => {
             let message = format!("{} records another deployment", path.display());
             Err(Error::new(ErrorKind::Conflict, message)
                 .with_help("it was left as it is: edit it, or leave --deployment out"))
         }
-        (Some(word), Err(_)) => Ok(record(word)),
-        (None, Err(_)) => {
+        (Some(word), None) => Ok(record(word)),
+        (None, None) => {
             let undeclared = DeploymentChoice::from_env(env)?.deployment == Deployment::Undeclared;
             // A word of the application's own in APP_ENV would win over a record.
             let silent = undeclared && !env.has("APP_ENV");
@@ -73,7 +82,7 @@ pub(super) fn plan(env: &Env, word: Option<Deployment>) -> Result<Option<Record>
 impl Record {
     pub(super) fn write(self) -> Result<Recorded> {
         place::create_private_dirs(&self.path)?;
-        key_source::create(
+        files::create(
             &self.path,
             format!("{}\n", self.deployment).as_bytes(),
             0o600,

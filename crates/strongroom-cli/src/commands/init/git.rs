@@ -5,10 +5,13 @@ use std::process::Command;
 
 use strongroom::{Env, Error, ErrorKind, Result};
 
-use crate::key_source::failed;
+use crate::files::{self, failed};
 
 /// The line of `.gitattributes`. `-text`: a conversion of line endings would break the seal.
 const ATTRIBUTES: &str = "*.sealed -text merge=strongroom diff=strongroom";
+
+/// The most bytes of such a file, which is git's own limit.
+const MAX_ATTRIBUTES: usize = 100 * 1024 * 1024;
 
 /// The repository's own settings.
 const SETTINGS: [(&str, &str); 3] = [
@@ -67,9 +70,8 @@ fn git(dir: &Path, arguments: &[&str]) -> Result<Option<String>> {
 
 /// Adds a line to a file unless it has it; what is there stays.
 fn add_line(path: &Path, line: &str) -> Result<bool> {
-    use std::io::Write as _;
-    let found = match std::fs::read_to_string(path) {
-        Ok(found) => found,
+    let found = match files::read(path, MAX_ATTRIBUTES) {
+        Ok(found) => String::from_utf8_lossy(&found).into_owned(),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
         Err(error) => return Err(failed("read", path, error)),
     };
@@ -80,11 +82,8 @@ fn add_line(path: &Path, line: &str) -> Result<bool> {
         true => "",
         false => "\n",
     };
-    let file = std::fs::OpenOptions::new()
-        .append(true)
-        .create(true)
-        .open(path);
-    file.and_then(|mut file| file.write_all(format!("{separator}{line}\n").as_bytes()))
+    // Git follows no link here either.
+    files::append(path, &format!("{separator}{line}\n"))
         .map_err(|error| failed("write", path, error))?;
     Ok(true)
 }

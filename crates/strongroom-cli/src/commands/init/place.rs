@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use strongroom::sealed_file::FileId;
 use strongroom::{Env, Error, ErrorKind, Result};
 
-use crate::key_source::{create, default_key_file, exists, failed};
+use crate::files::{create, exists, failed};
+use crate::key_source::default_key_file;
 
 pub(super) const MANIFEST: &str = "strongroom.toml";
 pub(super) const SEALED: &str = ".strongroom/secrets.sealed";
@@ -39,6 +40,16 @@ impl Place {
 
     pub(super) fn has_sealed_file(&self) -> bool {
         self.sealed_file().symlink_metadata().is_ok()
+    }
+
+    /// Refuses a link in the place of the file's directory: who put it there says where is written.
+    pub(super) fn refuse_link(&self) -> Result<()> {
+        let sealed = self.sealed_file();
+        let Some(dir) = sealed.parent().filter(|dir| dir.is_symlink()) else {
+            return Ok(());
+        };
+        let message = format!("{} is a symbolic link", dir.display());
+        Err(Error::new(ErrorKind::Config, message).with_help("nothing was written; take it away"))
     }
 
     pub(super) fn exists_already(&self) -> Error {
@@ -119,7 +130,6 @@ pub(super) fn create_private_dirs(file: &Path) -> Result<()> {
     };
     let mut builder = DirBuilder::new();
     builder.recursive(true);
-    #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder
         .create(dir)

@@ -71,6 +71,7 @@ impl Hook<'_> {
             .spawn()
             .map_err(|error| not_started(&shown, &error))?;
         let input = child.stdin.take();
+        // EXPOSES: to the standard input of the hook that the operator named, by a pipe
         let feeding = feed(input, begun.value().expose_bytes());
         let waiting = self.wait(&mut child, interrupts);
         tokio::pin!(feeding, waiting);

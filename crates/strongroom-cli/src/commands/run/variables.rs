@@ -136,6 +136,7 @@ pub(super) fn of<'a>(declared: impl Iterator<Item = &'a Declared>) -> Result<Vec
 /// [`ErrorKind::Malformed`] for what no variable can hold: bytes that are not UTF-8, and a zero byte.
 pub(super) fn value(declared: &Declared, secret: &Secret) -> Result<Secret> {
     let encoded = declared.encoding.encode(secret);
+    // EXPOSES: only whether a variable can hold it is looked at
     let problem = match encoded.expose_str() {
         Err(_) => "its value is not UTF-8 text, which a variable must be",
         Ok(text) if text.contains('\0') => "its value holds a zero byte, which no variable can",

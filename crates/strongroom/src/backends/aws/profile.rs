@@ -10,10 +10,12 @@ use aws_types::os_shim_internal;
 
 use super::client;
 use super::settings::wrong;
-use crate::env::Env;
+use crate::env::{Env, read_text_file};
 use crate::error::Result;
 
 const DEFAULT: &str = "default";
+/// The most bytes that a file of profiles may have.
+const MAX_BYTES: usize = 1024 * 1024;
 
 /// The files that exist, and the profile that is meant. Reads nothing of the process's environment:
 /// every path is given.
@@ -44,18 +46,28 @@ impl Profile {
         })
     }
 
-    /// Returns the files, where there is one.
-    pub(super) fn files(&self) -> Option<EnvConfigFiles> {
+    /// Returns the files' contents, where there is one. AWS's client would open whatever is there, and
+    /// read for as long as it goes on.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if one can't be read.
+    pub(super) fn files(&self) -> Result<Option<EnvConfigFiles>> {
         let mut files = EnvConfigFiles::builder();
         for (kind, path) in [
             (EnvConfigFileKind::Config, &self.config),
             (EnvConfigFileKind::Credentials, &self.credentials),
         ] {
             if let Some(path) = path {
-                files = files.with_file(kind, path);
+                let text = read_text_file(path, MAX_BYTES).map_err(|error| {
+                    wrong(format!("can't read {}", path.display()))
+                        .with_help("it must be a readable file of at most 1 MiB")
+                        .with_source(error)
+                })?;
+                files = files.with_contents(kind, text);
             }
         }
-        (self.config.is_some() || self.credentials.is_some()).then(|| files.build())
+        let is_there = self.config.is_some() || self.credentials.is_some();
+        Ok(is_there.then(|| files.build()))
     }
 
     /// Reads the files.
@@ -64,7 +76,7 @@ impl Profile {
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) if they can't be read, or have no profile of
     /// the name that a variable gives.
     pub(super) async fn read(&self) -> Result<Option<ProfileSet>> {
-        let Some(files) = self.files() else {
+        let Some(files) = self.files()? else {
             return match self.is_named {
                 true => Err(self.no_such()),
                 false => Ok(None),

@@ -212,6 +212,7 @@ impl Store {
                 value
             }
         };
+        // EXPOSES: only its length is looked at
         check_size(value.expose_bytes(), &format!("`{id}`"))?;
         if document.version.is_some() && request.known == document.version {
             return Ok(Reply::Unchanged);

@@ -79,6 +79,24 @@ mod tests {
         assert_eq!(found.unwrap().as_slice(), b"canary");
     }
 
+    /// Only the superuser can give a file away; elsewhere nobody else's file is at hand.
+    #[test]
+    fn a_credential_of_another_user_is_refused_in_production() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("secret-id");
+        write(&path, 0o600);
+        if std::os::unix::fs::chown(&path, Some(54_321), None).is_err() {
+            return;
+        }
+        let error = read(&production(), &path).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Policy, "{error:?}");
+        assert!(error.to_string().contains("[owned-by-others]"), "{error}");
+        let rails = GuardRails::new(Deployment::Development, []);
+        let connect = Connect::new("vault://h/".parse().unwrap(), Env::empty(), rails.clone());
+        read(&connect, &path).unwrap().unwrap();
+        assert_eq!(rails.said()[0].rule, "owned-by-others");
+    }
+
     #[test]
     fn a_credential_is_small() {
         let dir = tempfile::tempdir().unwrap();

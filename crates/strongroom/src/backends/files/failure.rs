@@ -5,6 +5,7 @@ use std::io;
 
 use rustix::io::Errno;
 
+use super::write::LOCK;
 use crate::error::{Error, ErrorKind};
 
 /// Reports whether nothing is there, as opposed to something that can't be opened.
@@ -59,7 +60,13 @@ pub(in crate::backends) fn lock_failure(shown: &dyn Display, error: io::Error) -
         return Error::new(ErrorKind::Transient, message)
             .with_help("find out which process holds `.strongroom.lock` there, or try again");
     }
-    failure("lock", shown, error)
+    let shown = format!("{shown}/{LOCK}");
+    match Errno::from_io_error(&error) {
+        // It is opened without following one.
+        Some(Errno::LOOP) => not_a_file(&shown, "a symbolic link"),
+        Some(Errno::ISDIR) => not_a_file(&shown, "a directory"),
+        _ => failure("lock", &shown, error),
+    }
 }
 
 /// What was there at the opening is not: the backend itself, which says nothing about a secret.
@@ -106,5 +113,11 @@ mod tests {
         }
         let held = lock_failure(&"/etc/app", io::ErrorKind::TimedOut.into());
         assert_eq!(held.kind(), ErrorKind::Transient);
+        let link = lock_failure(&"/etc/app", Errno::LOOP.into());
+        assert_eq!(link.kind(), ErrorKind::Malformed);
+        assert!(
+            link.to_string()
+                .contains("/etc/app/.strongroom.lock is a symbolic link")
+        );
     }
 }

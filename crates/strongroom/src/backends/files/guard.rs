@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::is_kubernetes_volume;
 use super::read::Opened;
-use crate::env::Env;
+use crate::env::{Env, is_own};
 use crate::error::Result;
 use crate::name::SecretName;
 use crate::rails::{GuardRails, Rail};
@@ -66,13 +66,31 @@ impl Guard {
         }
         self.readers(opened, shown, name)?;
         self.writers(mode, shown, name)?;
+        // In a mount the platform decides who owns what.
+        if !mounted {
+            self.owner(opened, shown, name)?;
+        }
         Ok(Provenance::new().file(mode, on_tmpfs))
     }
 
     /// Checks an open file that holds a key: it may lie on a disk.
     pub(in crate::backends) fn key_file(&self, opened: &Opened, shown: &dyn Display) -> Result<()> {
         self.readers(opened, shown, None)?;
-        self.writers(opened.metadata.mode(), shown, None)
+        self.writers(opened.metadata.mode(), shown, None)?;
+        match self.is_in_credentials_mount(on_tmpfs(&opened.file)) {
+            true => Ok(()),
+            false => self.owner(opened, shown, None),
+        }
+    }
+
+    /// Checks that nobody else owns a file, who could put another content there at any time: a
+    /// directory that another user can write, `HOME` as `sudo` keeps it.
+    fn owner(&self, opened: &Opened, shown: &dyn Display, name: Option<&SecretName>) -> Result<()> {
+        if is_own(&opened.metadata) {
+            return Ok(());
+        }
+        let subject = format!("{shown} belongs to another user");
+        self.rails.check(Rail::OwnedByOthers, &subject, name)
     }
 
     fn readers(

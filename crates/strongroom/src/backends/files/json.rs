@@ -121,6 +121,7 @@ pub(in crate::backends) fn with_field(
     field: &str,
     value: Option<&Secret>,
 ) -> Result<Option<Zeroizing<Vec<u8>>>, Fault> {
+    // EXPOSES: to the new text of its document, which is wiped
     let value = value.map(Secret::expose_str).transpose().map_err(|_| {
         let what = "a JSON field holds text only: declare an `encoding` for the secret";
         Fault::in_line(1, what)

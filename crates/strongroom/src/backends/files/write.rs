@@ -7,9 +7,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt as _, OpenOptionsSyncExt as _};
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as _};
+use rustix::io::Errno;
+
+use crate::random;
 
 /// The lock file of a directory. It stays: taking it away would let two writers hold two locks.
-const LOCK: &str = ".strongroom.lock";
+pub(super) const LOCK: &str = ".strongroom.lock";
 /// How long another writer is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// What the name of a file begins and ends with while it is being written.
@@ -31,6 +34,9 @@ pub(in crate::backends) fn lock(dir: &Dir) -> io::Result<Lock> {
     // Neither a link nor a FIFO in its place may lead away or hang.
     options.follow(FollowSymlinks::No).nonblock(true);
     let file = dir.open_with(LOCK, &options)?.into_std();
+    if !file.metadata()?.is_file() {
+        return Err(Errno::NXIO.into());
+    }
     let deadline = Instant::now().checked_add(PATIENCE);
     loop {
         match file.try_lock() {
@@ -124,8 +130,7 @@ struct Temporary<'a> {
 impl<'a> Temporary<'a> {
     fn create(dir: &'a Dir) -> io::Result<Self> {
         sweep(dir);
-        let mut random = [0; 8];
-        getrandom::fill(&mut random).map_err(|_| io::Error::other("no random bytes"))?;
+        let random = random::array::<8>().map_err(io::Error::other)?;
         let name = format!(
             "{PREFIX}{}{SUFFIX}",
             base16ct::lower::encode_string(&random)

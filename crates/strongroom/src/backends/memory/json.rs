@@ -13,6 +13,7 @@ use crate::secret::Secret;
 /// [`ErrorKind::Malformed`] with line and column where the document is no JSON object, and
 /// [`ErrorKind::Absent`] where it has no such key. The document is never quoted.
 pub(super) fn field(document: &Secret, field: &str) -> Result<Secret> {
+    // EXPOSES: to the parser, which borrows each field; its errors are not kept
     let keys: BTreeMap<String, &RawValue> = serde_json::from_slice(document.expose_bytes())
         .map_err(|error| {
             // The parser's own message quotes what it parsed.

@@ -16,6 +16,7 @@ use crate::secret::{MAX_VALUE_BYTES, Secret};
 
 mod directory;
 mod document;
+mod hostile;
 mod rails;
 
 const CANARY: &str = "canary-c0ffee-4e1d";

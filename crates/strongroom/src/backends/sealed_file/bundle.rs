@@ -183,6 +183,7 @@ fn compose(entries: &BTreeMap<String, Secret>, key: &SlotKey) -> Result<String> 
     let now = fields::seconds(SystemTime::now());
     let seal = |(name, value): (&String, &Secret)| {
         let leading = Entry::current(name, &next_version([])?, now);
+        // EXPOSES: to its encryption
         Entry::seal(&data, &leading, value.expose_bytes())
     };
     let lines = entries.iter().map(seal).collect::<Result<Vec<_>>>()?;

@@ -74,6 +74,7 @@ impl Argon2Cost {
         blocks.resize(count, Block::default());
         let mut blocks = Zeroizing::new(blocks);
         let mut key = Key::default();
+        // EXPOSES: the passphrase to its derivation, whose memory is wiped
         Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
             .hash_password_into_with_memory(
                 passphrase.expose_bytes(),

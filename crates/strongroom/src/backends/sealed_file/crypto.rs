@@ -9,6 +9,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 use super::fields::FileId;
 use crate::error::{Error, ErrorKind, Result};
+use crate::random;
 
 /// The first line of a file, and the first part of every frame.
 pub(super) const FORMAT: &str = "strongroom-sealed 1";
@@ -39,19 +40,11 @@ pub(super) fn aad(file: FileId, leading: &str) -> Vec<u8> {
     frame(&parts)
 }
 
-/// Draws random bytes.
-pub(super) fn random<const N: usize>() -> Result<[u8; N]> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|_| {
-        let message = "the system's random source failed";
-        Error::new(ErrorKind::Transient, message).with_help("nothing was written; try again")
-    })?;
-    Ok(bytes)
-}
-
 /// Draws a random key.
 pub(super) fn random_key() -> Result<Key> {
-    random().map(Zeroizing::new)
+    let mut key = Key::default();
+    random::fill(key.as_mut_slice())?;
+    Ok(key)
 }
 
 /// The pseudorandom key of RFC 5869 that all keys of one purpose are expanded from.

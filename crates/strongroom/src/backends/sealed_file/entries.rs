@@ -4,9 +4,10 @@ use std::time::SystemTime;
 
 use zeroize::Zeroizing;
 
-use super::crypto::{self, Key, Prk, random};
+use super::crypto::{self, Key, Prk};
 use super::fields::{self, FileId, to_base64};
 use crate::error::{Error, ErrorKind, Result};
+use crate::random;
 use crate::secret::MAX_VALUE_BYTES;
 
 /// The smallest size that a value is padded to.
@@ -105,7 +106,7 @@ impl<'a> Entry<'a> {
 
     /// Encrypts a value, and returns its line with the newline.
     pub(super) fn seal(data: &DataKey, leading: &str, value: &[u8]) -> Result<String> {
-        let (salt, nonce) = (random::<16>()?, random::<12>()?);
+        let (salt, nonce) = (random::array::<16>()?, random::array::<12>()?);
         let mut text = pad(value)?;
         let aad = crypto::aad(data.file, leading);
         crypto::encrypt(&data.entry(&salt)?, &nonce, &aad, &mut text)?;
@@ -146,7 +147,7 @@ pub(super) fn version_counter(version: &str) -> Option<u64> {
 pub(super) fn next_version<'a>(found: impl IntoIterator<Item = &'a str>) -> Result<String> {
     let last = found.into_iter().filter_map(version_counter).max();
     let counter = last.unwrap_or(0).saturating_add(1);
-    let id = base16ct::lower::encode_string(&random::<8>()?);
+    let id = base16ct::lower::encode_string(&random::array::<8>()?);
     Ok(format!("{counter}-{id}"))
 }
 

@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64ct::{Base64Unpadded, Encoding as _};
 
-use super::crypto::random;
 use crate::error::{Error, ErrorKind, Result};
+use crate::random;
 
 /// The largest number that a line may hold.
 pub(super) const MAX_NUMBER: u64 = i64::MAX as u64;
@@ -82,7 +82,7 @@ impl FileId {
     /// # Errors
     /// [`ErrorKind::Transient`] if the system's random source fails.
     pub fn random() -> Result<Self> {
-        random().map(Self)
+        random::array().map(Self)
     }
 }
 

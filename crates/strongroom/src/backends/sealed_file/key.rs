@@ -93,6 +93,7 @@ impl SlotKey {
     /// # Errors
     /// [`ErrorKind::Malformed`] if it is neither. The text is never quoted.
     pub fn from_text(text: &Secret) -> Result<Self> {
+        // EXPOSES: to the parser of key files, which keeps nothing but the decoded key
         let text = text.expose_str().map_err(|_| not_a_key())?;
         let file = text.strip_prefix(KEY_FILE).and_then(|rest| {
             let id = rest.lines().next()?;
@@ -125,6 +126,7 @@ impl SlotKey {
             return Err(Error::new(ErrorKind::Unsupported, message));
         };
         let encoded = Encoding::Base64.encode(key);
+        // EXPOSES: to the text of a key file, which is wiped
         let encoded = encoded.expose_str()?;
         let head = format!("{KEY_FILE}{file}\n");
         let mut text = Zeroizing::new(Vec::with_capacity(

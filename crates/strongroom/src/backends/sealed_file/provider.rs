@@ -281,6 +281,7 @@ impl<'a> Place<'a> {
     }
 
     fn tree(&self, entry: &Secret) -> Result<json::Tree> {
+        // EXPOSES: to a parsed document, which is wiped
         let text = Zeroizing::new(entry.expose_bytes().to_vec());
         json::Tree::parse(text).map_err(|fault| {
             self.fault(fault)

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::fields::{self, FileId};
 use crate::backends::Connect;
 use crate::backends::files::{failure, read, write};
+use crate::env::is_own;
 use crate::error::{Error, ErrorKind, Result};
 use crate::rails::GuardRails;
 use crate::report::Finding;
@@ -148,12 +149,22 @@ fn load(directory: &Path, file: FileId) -> Result<Option<Record>> {
     let Some(mut opened) = read::open(&root, Path::new(&file.to_string()), &path.display())? else {
         return Ok(None);
     };
+    if !is_own(&opened.metadata) {
+        return Err(foreign(&path));
+    }
     let text = opened.read(MAX_RECORD, &path.display())?;
     parse(&text).map(Some).ok_or_else(|| {
         let message = format!("{} is not a record of a sealed file", path.display());
         let help = "delete it, after making sure that the sealed file is the newest one";
         Error::new(ErrorKind::Malformed, message).with_help(help)
     })
+}
+
+fn foreign(path: &Path) -> Error {
+    let message = format!("{} belongs to another user", path.display());
+    Error::new(ErrorKind::Policy, message).with_help(
+        "set XDG_STATE_HOME, or HOME, to a directory of the user that the process runs as",
+    )
 }
 
 fn parse(text: &[u8]) -> Option<Record> {
@@ -168,6 +179,15 @@ fn parse(text: &[u8]) -> Option<Record> {
 /// Writes a record, unless a later one is there.
 fn save(directory: &Path, file: FileId, record: &Record) -> Result<()> {
     let path = directory.join(file.to_string());
+    // In a home that somebody else owns, links could lead what is written anywhere.
+    let there = directory
+        .ancestors()
+        .find_map(|above| Some((above, above.metadata().ok()?)));
+    if let Some((above, metadata)) = there
+        && !is_own(&metadata)
+    {
+        return Err(foreign(above));
+    }
     let mut builder = DirBuilder::new();
     builder.recursive(true).mode(0o700);
     builder

@@ -5,10 +5,11 @@ use std::time::SystemTime;
 use ctutils::CtEq as _;
 
 use super::cost::Argon2Cost;
-use super::crypto::{self, FORMAT, Key, Prk, random};
+use super::crypto::{self, FORMAT, Key, Prk};
 use super::fields::{self, FileId, to_base64};
 use super::key::{Form, SlotKey};
 use crate::error::{Error, ErrorKind, Result};
+use crate::random;
 
 /// The most slots that a file may have.
 pub(super) const MAX_SLOTS: usize = 8;
@@ -105,7 +106,7 @@ impl Slot {
             return Err(Error::new(ErrorKind::Config, message));
         }
         key.check_strength()?;
-        let id = base16ct::lower::encode_string(&random::<8>()?);
+        let id = base16ct::lower::encode_string(&random::array::<8>()?);
         let created = fields::seconds(SystemTime::now());
         let leading = format!("slot {id} {label} {created}");
         Self::wrap(file, data_key, &leading, key, cost)
@@ -129,7 +130,8 @@ impl Slot {
         key: &SlotKey,
         cost: Argon2Cost,
     ) -> Result<Self> {
-        let (salt, nonce) = (random::<16>()?, random::<12>()?);
+        let (salt, nonce) = (random::array::<16>()?, random::array::<12>()?);
+        // EXPOSES: the raw key to the derivation of what wraps the data key
         let (leading, prk) = match key.form() {
             Form::Raw(raw) => (
                 format!("{leading} raw"),
@@ -159,6 +161,7 @@ impl Slot {
     /// # Errors
     /// [`ErrorKind::Integrity`] if the key is right and the slot was changed.
     pub(super) fn open(&self, file: FileId, key: &SlotKey) -> Result<Option<Key>> {
+        // EXPOSES: the raw key to the derivation of what unwraps the data key
         let (wrapped, prk) = match (&self.body, key.form()) {
             (Body::Raw(wrapped), Form::Raw(raw)) => {
                 (wrapped, extract(&wrapped.salt, raw.expose_bytes())?)

@@ -161,9 +161,12 @@ fn read_file(
 
 /// Whether a path is a file descriptor of this process: a pipe that nobody else can read.
 fn is_descriptor(path: &Path) -> bool {
-    ["/dev/fd", "/proc/self/fd"]
-        .iter()
-        .any(|dir| path.starts_with(dir))
+    let dirs = ["/dev/fd/", "/proc/self/fd/"];
+    // Nothing but a number behind it: `..` would lead to any FIFO.
+    let number = path
+        .to_str()
+        .and_then(|path| dirs.iter().find_map(|dir| path.strip_prefix(dir)));
+    number.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
         && std::fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo())
 }
 

@@ -19,6 +19,7 @@ use crate::secret::{Secret, Version};
 mod access;
 mod edits;
 mod merging;
+mod randomless;
 mod rollback;
 
 const A: SecretName = SecretName::from_static("database/password");

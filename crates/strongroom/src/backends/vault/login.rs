@@ -80,6 +80,7 @@ impl Login {
             Method::AppRole(role) => (String::new(), role.body(transport).await?),
             Method::Jwt { role, jwt } => {
                 let jwt = jwt.read(connect).await?;
+                // EXPOSES: to the body of the login, which is wiped
                 let jwt = ("jwt", jwt.expose_str()?);
                 (
                     String::new(),
@@ -103,6 +104,7 @@ impl Login {
                 let password = password.read(connect).await?;
                 (
                     format!("/{username}"),
+                    // EXPOSES: to the body of the login, which is wiped
                     object(&[("password", password.expose_str()?)]),
                 )
             }

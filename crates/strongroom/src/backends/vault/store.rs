@@ -104,6 +104,7 @@ impl Store {
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
         check_no_overlap(put, "Vault keeps as many versions as the mount says")?;
+        // EXPOSES: only its length is looked at
         check_size(put.value.expose_bytes(), &"the value")?;
         let generation = self.kv.generation().await;
         let _alone = match generation.map_err(Error::with_no_effect)? {
@@ -301,6 +302,7 @@ impl Store {
         let Some(value) = document.field(&place.field)? else {
             return Err(self.no_field(place, document));
         };
+        // EXPOSES: only its length is looked at
         check_size(value.expose_bytes(), &format!("`{}`", place.path))?;
         let version = document.name_of_version();
         if version.is_some() && request.known == version {

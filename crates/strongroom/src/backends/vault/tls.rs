@@ -146,6 +146,8 @@ impl Tls {
         verifier: Arc<dyn ServerCertVerifier>,
     ) -> Result<ClientConfig> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
+        // DANGER: the verifier is given: the usual one, or what a guard rail or the doctor asked
+        // for
         let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|_| wrong("TLS can't be set up"))?

@@ -200,6 +200,7 @@ impl fmt::Debug for Transport {
 /// # Errors
 /// [`ErrorKind::Malformed`] if the text can't be a header, as one with a line break can't.
 pub(super) fn token_header(token: &Secret) -> Result<HeaderValue> {
+    // EXPOSES: the token to the header of Vault's requests, which is wiped
     let bytes = Zeroizing::new(token.expose_bytes().to_vec());
     let mut header = HeaderValue::from_maybe_shared(Bytes::from_owner(bytes))
         .map_err(|_| Error::new(ErrorKind::Malformed, "the Vault token is no token"))?;

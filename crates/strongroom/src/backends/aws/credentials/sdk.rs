@@ -42,7 +42,11 @@ pub(super) async fn profile(
     let what = format!("the AWS profile `{name}`");
     let login = login(inner, set, name);
     let is_login = login.is_some();
-    let Some(files) = login.or_else(|| inner.settings.profile.files()) else {
+    let files = match login {
+        Some(login) => Some(login),
+        None => inner.settings.profile.files()?,
+    };
+    let Some(files) = files else {
         return Ok(None);
     };
     let watched = Watched::new(&inner.connector);

@@ -16,6 +16,7 @@ use crate::secret::{Secret, Version};
 impl Store {
     pub(in crate::backends::aws) async fn put(&self, put: &Put) -> Result<Version> {
         let place = Place::of(self.settings(), &put.target)?;
+        // EXPOSES: only its length is looked at
         check_size(put.value.expose_bytes(), &"the value")?;
         check_no_overlap(put, "AWS keeps the previous one until the next write")?;
         let pending = match put.stage {
@@ -242,6 +243,7 @@ impl Store {
         let text = json::with_field(tree.as_ref(), field, Some(value))
             .map_err(|fault| in_document(&fault, &place.id))?;
         let document = Secret::from_utf8_or_bytes(text.unwrap_or_default());
+        // EXPOSES: only its length is looked at
         check_size(document.expose_bytes(), &format!("`{}`", place.id))?;
         Ok(document)
     }

@@ -10,6 +10,7 @@ use crate::backends::aws::failure::{
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::provider::Expect;
+use crate::random;
 use crate::secret::{Secret, Version};
 
 /// The label of a version that is written and not yet in force.
@@ -38,9 +39,11 @@ impl Content {
             let message = "AWS Secrets Manager holds no empty value";
             return Err(Error::new(ErrorKind::Malformed, message));
         }
+        // EXPOSES: to a request of AWS's client, which takes a copy of its own
         let text = value.expose_str().ok().map(str::to_owned);
         let binary = match text {
             Some(_) => None,
+            // EXPOSES: to a request of AWS's client, which takes a copy of its own
             None => Some(Blob::new(value.expose_bytes())),
         };
         Ok(Self { text, binary })
@@ -332,11 +335,7 @@ pub(super) fn contended() -> Error {
 /// # Errors
 /// [`ErrorKind::Transient`] if the system gives no random bytes.
 fn token() -> Result<String> {
-    let mut random = [0; 16];
-    getrandom::fill(&mut random).map_err(|_| {
-        let message = "the system gives no random bytes, so the write can't be named";
-        Error::new(ErrorKind::Transient, message).with_no_effect()
-    })?;
+    let mut random = random::array::<16>()?;
     // The bits of a random UUID.
     if let Some(byte) = random.get_mut(6) {
         *byte = (*byte & 0x0f) | 0x40;

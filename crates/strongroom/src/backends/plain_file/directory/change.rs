@@ -22,6 +22,7 @@ use crate::secret::{Secret, Version};
 impl Directory {
     /// Writes one secret: over the file that holds it, or as a new nested file.
     pub(in super::super) fn put(&self, put: &Put) -> Result<Version> {
+        // EXPOSES: only its length is looked at
         value::check_size(put.value.expose_bytes(), &self.path.display())?;
         self.check()?;
         let root = read::open_root(&self.path)?;
@@ -38,6 +39,7 @@ impl Directory {
             None => new_place(&put.target)?,
         };
         let content = match &field {
+            // EXPOSES: to the content of its file, which is wiped once it is written
             None => value::content(put.value.expose_bytes()),
             Some(field) => {
                 let document = batch.document(&path, &put.target.name)?;

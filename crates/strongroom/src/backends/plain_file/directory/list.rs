@@ -72,6 +72,10 @@ fn entries(batch: &mut Batch<'_>, path: &str) -> Result<Vec<(String, Metadata)>>
         if let Ok(metadata) = folder.base.metadata(folder.path.join(&name)) {
             found.push((name, metadata));
         }
+        // One more than may be listed is enough to refuse it.
+        if found.len() > MAX_ENTRIES {
+            break;
+        }
     }
     Ok(found)
 }

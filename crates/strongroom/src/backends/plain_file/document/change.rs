@@ -23,7 +23,9 @@ impl DocumentFile {
 
     /// Writes one variable of a dotenv document; everything else keeps its bytes.
     pub(in super::super) fn put(&self, put: &Put) -> Result<Version> {
+        // EXPOSES: only its length is looked at
         value::check_size(put.value.expose_bytes(), &self.path().display())?;
+        // EXPOSES: to the new text of its document, which is wiped once it is written
         let Ok(value) = std::str::from_utf8(put.value.expose_bytes()) else {
             return Err(binary(&self.path()));
         };

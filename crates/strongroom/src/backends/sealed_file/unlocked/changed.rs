@@ -35,6 +35,7 @@ impl Unlocked {
         let version = next_version(known.map(|entry| entry.version))?;
         let now = fields::seconds(SystemTime::now());
         let leading = Entry::current(name, &version, now);
+        // EXPOSES: to its encryption
         let mut lines = Entry::seal(&self.data, &leading, value.expose_bytes())?;
         if let Some(former) = current {
             lines.push_str(&self.as_previous(former, overlap.unwrap_or(PREVIOUS_KEPT))?);

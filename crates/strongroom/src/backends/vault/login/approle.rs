@@ -61,6 +61,7 @@ impl AppRole {
             SecretId::Plain(source) => source.read(transport.connect()).await?,
             SecretId::Wrapped(wrapped) => wrapped.secret_id(transport).await?,
         };
+        // EXPOSES: to the body of the login, which is wiped
         let secret_id = secret_id.expose_str()?;
         Ok(object(&[
             ("role_id", &self.role_id),

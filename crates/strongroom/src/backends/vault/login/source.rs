@@ -97,6 +97,7 @@ impl Source {
         if text.is_empty() {
             return Err(none("it is empty"));
         }
+        // EXPOSES: only whether it is one line of text is looked at
         let fits = text
             .expose_str()
             .is_ok_and(|text| !text.contains(char::is_control));

@@ -34,6 +34,7 @@ impl Wrapped {
         let token = self.source.read(transport.connect()).await?;
         let mut unwrapped = self.unwrapped.lock().await;
         if let Some((spent, secret_id)) = &*unwrapped
+            // EXPOSES: to the comparison with a token that was used, in constant time
             && spent.verify(token.expose_bytes())
         {
             return Ok(secret_id.clone());
@@ -57,6 +58,7 @@ impl Wrapped {
 
     /// Looks at the wrapping, which does not spend it.
     async fn check_origin(&self, transport: &Transport, token: &Secret) -> Result<()> {
+        // EXPOSES: to the body of the request, which is wiped
         let body = object(&[("token", token.expose_str()?)]);
         let request = Raw::new(RequestMethod::POST, "sys/wrapping/lookup").with_body(body);
         let mut answer = transport.send(&request, None).await?;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::random;
+
 /// No two steps are closer to each other than this, whatever the server says.
 const FLOOR: Duration = Duration::from_millis(200);
 
@@ -96,7 +98,7 @@ pub(in crate::backends::vault) fn back_off(failures: u32, chance: f64) -> Durati
 
 /// A number between 0 and 1.
 pub(in crate::backends::vault) fn chance() -> f64 {
-    getrandom::u32().map_or(0.5, |random| f64::from(random) / f64::from(u32::MAX))
+    random::spread().map_or(0.5, |random| f64::from(random) / f64::from(u32::MAX))
 }
 
 fn part(whole: Duration, of: f64) -> Duration {

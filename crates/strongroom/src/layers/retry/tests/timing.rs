@@ -191,7 +191,7 @@ proptest! {
         prop_assert!(pause <= settings.cap);
         prop_assert!(pause <= settings.longest_pause(attempts.saturating_add(1)));
         let provider = Retry { settings, ..retry(Memory::new()) };
-        for random in [|| Some(0), || Some(u32::MAX), || getrandom::u32().ok(), || None] {
+        for random in [|| Some(0), || Some(u32::MAX), crate::random::spread, || None] {
             let provider = Retry { random, inner: Arc::clone(&provider.inner), ..provider };
             let round = provider.round(attempts, Instant::now());
             prop_assert!(round.jitter <= pause, "{:?} {pause:?}", round.jitter);
