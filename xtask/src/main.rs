@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 mod bench;
 mod command;
+mod constant_time;
 mod deny;
 mod examples;
 mod mutate;
@@ -28,6 +29,8 @@ Chores:
   bench  runs the benchmarks and writes docs/performance.md
   mutate [COUNT]
          opens so many mutated sealed files, 10 million if not told
+  constant-time
+         measures whether comparisons tell by their time where they differ
   servers [install | -- COMMAND]
          starts the servers that tests talk to, and prints their variables;
          or only installs them; or runs a command with them and stops them
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         ["bench"] => bench::run(),
         ["mutate"] => mutate::run("10000000"),
         ["mutate", count] => mutate::run(count),
+        ["constant-time"] => constant_time::run(),
         ["servers", args @ ..] => match servers::run(args) {
             Ok(code) => return code,
             Err(failure) => Err(failure),
