@@ -40,7 +40,10 @@ fn main() -> ExitCode {
                 Expected::Quiet => ("LEAKS", false),
             };
             failures += u32::from(!is_right);
-            println!("  |t| = {t:8.2} of {measured:7}  {verdict:20}  {}", subject.name);
+            println!(
+                "  |t| = {t:8.2} of {measured:7}  {verdict:20}  {}",
+                subject.name
+            );
         }
     }
     if failures == 0 {
@@ -67,6 +70,15 @@ fn examine(subject: &mut Subject) -> (f64, usize) {
 /// A thread that moves between cores brings times of two clocks and two caches together.
 fn pin_to_one_core() {
     let cores = core_affinity::get_core_ids().unwrap_or_default();
-    let pinned = cores.last().is_some_and(|core| core_affinity::set_for_current(*core));
-    println!("{}", if pinned { "on one core" } else { "not pinned to a core" });
+    let pinned = cores
+        .last()
+        .is_some_and(|core| core_affinity::set_for_current(*core));
+    println!(
+        "{}",
+        if pinned {
+            "on one core"
+        } else {
+            "not pinned to a core"
+        }
+    );
 }

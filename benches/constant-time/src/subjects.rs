@@ -50,8 +50,14 @@ impl Subject {
             classes,
             check: Box::new(check),
             repeats: 1,
-            measurements: 20_000,
+            measurements: 40_000,
         }
+    }
+
+    /// Measures more often what takes long beside the comparison.
+    fn oftener(mut self) -> Self {
+        self.measurements *= 4;
+        self
     }
 
     fn repeated(mut self, repeats: u32) -> Self {
@@ -62,7 +68,11 @@ impl Subject {
 
 pub fn all() -> Vec<Subject> {
     let mut all = vec![planted_comparison(), planted_verifier(), nothing()];
-    all.extend([secret_by_place(), secret_by_result(), secret_of_ordinary_length()]);
+    all.extend([
+        secret_by_place(),
+        secret_by_result(),
+        secret_of_ordinary_length(),
+    ]);
     all.extend([live_current(), live_previous()]);
     all.extend([verifier_by_place(), verifier_by_guess()]);
     all
@@ -72,7 +82,9 @@ fn planted_comparison() -> Subject {
     let value = random_text(LARGEST);
     let classes = first_and_last(&value);
     let name = "a planted ==: first or last byte of 64 KiB";
-    Subject::new(name, Expected::Leak, classes, move |candidate| value == candidate)
+    Subject::new(name, Expected::Leak, classes, move |candidate| {
+        value == candidate
+    })
 }
 
 /// What a verifier would be that compares as one compares anything else.
@@ -84,6 +96,7 @@ fn planted_verifier() -> Subject {
         let presented = strongroom::auth::parse_bearer(header);
         presented.is_ok_and(|presented| presented.expose_bytes() == token)
     })
+    .oftener()
 }
 
 /// What is found here comes from the machine.
@@ -91,9 +104,12 @@ fn nothing() -> Subject {
     let value = random_text(LARGEST);
     let secret = Secret::from_bytes(value.clone());
     let name = "nothing: the same candidate in both classes";
-    Subject::new(name, Expected::Quiet, [value.clone(), value], move |candidate| {
-        secret.verify(candidate)
-    })
+    Subject::new(
+        name,
+        Expected::Quiet,
+        [value.clone(), value],
+        move |candidate| secret.verify(candidate),
+    )
 }
 
 fn secret_by_place() -> Subject {
@@ -101,7 +117,9 @@ fn secret_by_place() -> Subject {
     let classes = first_and_last(&value);
     let secret = Secret::from_bytes(value);
     let name = "Secret::verify: first or last byte of 64 KiB";
-    Subject::new(name, Expected::Quiet, classes, move |candidate| secret.verify(candidate))
+    Subject::new(name, Expected::Quiet, classes, move |candidate| {
+        secret.verify(candidate)
+    })
 }
 
 fn secret_by_result() -> Subject {
@@ -109,7 +127,9 @@ fn secret_by_result() -> Subject {
     let classes = [value.clone(), random_text(LARGEST)];
     let secret = Secret::from_bytes(value);
     let name = "Secret::verify: the value or a random one, 64 KiB";
-    Subject::new(name, Expected::Quiet, classes, move |candidate| secret.verify(candidate))
+    Subject::new(name, Expected::Quiet, classes, move |candidate| {
+        secret.verify(candidate)
+    })
 }
 
 fn secret_of_ordinary_length() -> Subject {
@@ -126,7 +146,9 @@ fn live_current() -> Subject {
     let classes = first_and_last(&value);
     let live = Live::fixed(Secret::from_bytes(value));
     let name = "LiveSecret::verify: first or last byte of 64 KiB";
-    Subject::new(name, Expected::Quiet, classes, move |candidate| live.verify(candidate))
+    Subject::new(name, Expected::Quiet, classes, move |candidate| {
+        live.verify(candidate)
+    })
 }
 
 /// During an overlap: which of the two values it was must not show.
@@ -136,14 +158,16 @@ fn live_previous() -> Subject {
     let (publisher, live) = Live::channel(Secret::from_bytes(former));
     publisher.publish_with_overlap(Secret::from_bytes(current), DAY);
     let name = "LiveSecret::verify: the former or the current value, 64 KiB";
-    Subject::new(name, Expected::Quiet, classes, move |candidate| live.verify(candidate))
+    Subject::new(name, Expected::Quiet, classes, move |candidate| {
+        live.verify(candidate)
+    })
 }
 
 fn verifier_by_place() -> Subject {
     let token = random_text(TOKEN);
     let classes = first_and_last(&token).map(|token| header(&token));
     let name = "BearerVerifier: first or last byte of 8 KiB";
-    Subject::new(name, Expected::Quiet, classes, verifying(token))
+    Subject::new(name, Expected::Quiet, classes, verifying(token)).oftener()
 }
 
 fn verifier_by_guess() -> Subject {
@@ -152,7 +176,7 @@ fn verifier_by_guess() -> Subject {
     flip(near.last_mut());
     let classes = [near, random_text(TOKEN)].map(|token| header(&token));
     let name = "BearerVerifier: all but the last byte right, or a random token";
-    Subject::new(name, Expected::Quiet, classes, verifying(token))
+    Subject::new(name, Expected::Quiet, classes, verifying(token)).oftener()
 }
 
 /// Each request comes from another address, so that no failure is limited.

@@ -17,7 +17,11 @@ pub fn largest_t(times: &Times) -> f64 {
         let below = 1.0 - 0.5_f64.powi(crop as i32);
         let place = ((all.len() - 1) as f64 * below) as usize;
         let below = |times: &[f64]| -> Vec<f64> {
-            times.iter().copied().filter(|time| *time <= all[place]).collect()
+            times
+                .iter()
+                .copied()
+                .filter(|time| *time <= all[place])
+                .collect()
         };
         largest = largest.max(t(&below(a), &below(b)).abs());
     }
@@ -28,7 +32,11 @@ pub fn largest_t(times: &Times) -> f64 {
 fn t(a: &[f64], b: &[f64]) -> f64 {
     const LEAST: usize = 100;
     if a.len() < LEAST || b.len() < LEAST {
-        return if a.len().max(b.len()) > 10 * LEAST { f64::INFINITY } else { 0.0 };
+        return if a.len().max(b.len()) > 10 * LEAST {
+            f64::INFINITY
+        } else {
+            0.0
+        };
     }
     let ((mean_a, error_a), (mean_b, error_b)) = (mean_and_error(a), mean_and_error(b));
     let error = error_a + error_b;
