@@ -9,6 +9,7 @@ use crate::rust_code::code_only;
 use crate::workspace::root;
 
 mod code;
+mod comparisons;
 mod text;
 
 /// Finds what breaks one rule.
@@ -25,7 +26,8 @@ const RULES: &[Rule] = &[
     code::environment_read_once,
     code::environment_unchanged,
     code::no_unsafe,
-    code::no_comparison_of_exposed,
+    comparisons::of_exposed,
+    comparisons::of_seals,
 ];
 
 /// One file of the repository.
