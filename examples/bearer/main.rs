@@ -9,6 +9,7 @@
 //! `cache.overlap` lasts; `/health` says one word to anybody. Who fails too often has to wait. `RUST_LOG` says
 //! what is logged: never a token, only the fingerprint of the one that was used or is in force.
 
+use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 
 use axum::body::Body;
@@ -34,6 +35,7 @@ async fn main() -> Result<(), BoxError> {
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::from_default_env())
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
     if std::env::args().any(|arg| arg == "--serve") {
         serve().await
