@@ -216,7 +216,7 @@ mod tests {
         let token = rest.trim_start_matches(' ');
         let letters = token.trim_end_matches('=');
         let is_letter = |c: char| c.is_ascii_alphanumeric() || "-._~+/".contains(c);
-        let good = scheme.to_ascii_lowercase() == "bearer"
+        let good = scheme.eq_ignore_ascii_case("bearer")
             && !letters.is_empty()
             && letters.chars().all(is_letter)
             && header.len() <= 7 + 8192;
