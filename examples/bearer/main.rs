@@ -1,90 +1,128 @@
-//! Bearer tokens that are verified in constant time and rotate without a restart.
+//! An axum service behind a bearer token that rotates without a restart.
 //!
 //! ```text
-//! cargo run --example bearer
+//! cargo run --example bearer               # plays operator and clients too, and ends
+//! cargo run --example bearer -- --serve    # takes its token from wherever the environment says
 //! ```
 //!
-//! It sends a few requests to its own service, rotates the token in between, and prints what the
-//! service's log would hold: never a token, only the fingerprint of the one in force.
+//! `/` and `/health/details` are for clients with the token in force, or the one before it while
+//! `cache.overlap` lasts; `/health` says one word to anybody. Who fails too often has to wait. `RUST_LOG` says
+//! what is logged: never a token, only the fingerprint of the one that was used or is in force.
 
-use std::time::Duration;
+use std::io::IsTerminal as _;
+use std::net::SocketAddr;
 
 use axum::body::Body;
-use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
-use axum::middleware::{self, Next};
-use axum::response::{IntoResponse, Response};
+use axum::extract::{ConnectInfo, Extension, Request, State};
+use axum::http::header;
+use axum::http::request::Parts;
+use axum::response::Response;
 use axum::routing::get;
-use axum::{BoxError, Router};
+use axum::{BoxError, Json, Router};
+use strongroom::auth::{
+    BearerLayer, BearerVerifier, ClientKey, Matched, Verified, health_response,
+};
 use strongroom::{
-    Declared, Env, Kind, Live, LiveSecret, Memory, Secret, SecretName, SecretsFactory, generate,
+    Declared, Env, Health, Kind, Memory, Secret, SecretName, Secrets, SecretsFactory, generate,
 };
 use tower::ServiceExt as _;
-
-mod auth;
+use tracing_subscriber::EnvFilter;
 
 const TOKEN: SecretName = SecretName::from_static("api/token");
 
-#[tokio::main(flavor = "current_thread")]
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> Result<(), BoxError> {
-    // A service calls `secrets.watch("api/token")`; here the program is its own operator too.
-    let (monday, tuesday) = (boot_with_new_token().await?, boot_with_new_token().await?);
-    let (operator, token) = Live::channel(monday.clone());
-    let service = service(token);
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::from_default_env())
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+    if std::env::args().any(|arg| arg == "--serve") {
+        serve().await
+    } else {
+        play().await
+    }
+}
+
+/// Boots on what the environment says, and serves until it is told to stop.
+async fn serve() -> Result<(), BoxError> {
+    let builder = SecretsFactory::builder().declare([Declared::new(TOKEN, Kind::Token)]);
+    let secrets = builder.detect().await?;
+    strongroom_examples::serve(0, service(&secrets).await?).await?;
+    Ok(secrets.shutdown().await?)
+}
+
+async fn service(secrets: &Secrets) -> strongroom::Result<Router> {
+    let verifier = BearerVerifier::new(secrets.watch(TOKEN).await?)?;
+    Ok(Router::new()
+        .route("/", get(welcome))
+        .route("/health/details", get(details))
+        .route_layer(BearerLayer::new(verifier, peer))
+        // Behind the layer, and so outside of it.
+        .route("/health", get(health))
+        .with_state(secrets.clone()))
+}
+
+/// Failures are counted for the address of the connection: here stands no proxy that could vouch for a header.
+fn peer(parts: &Parts) -> ClientKey {
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    peer.map_or(ClientKey::UNKNOWN, |ConnectInfo(peer)| (*peer).into())
+}
+
+async fn welcome(Extension(verified): Extension<Verified>) -> &'static str {
+    match verified.matched() {
+        Matched::Current => "welcome",
+        Matched::Previous => "welcome; take up the new token soon",
+    }
+}
+
+async fn details(State(secrets): State<Secrets>) -> Json<Health> {
+    Json(secrets.health())
+}
+
+async fn health(State(secrets): State<Secrets>) -> Response {
+    health_response(&secrets)
+}
+
+/// Plays all sides against a memory that stands in for a backend.
+async fn play() -> Result<(), BoxError> {
+    let declared = Declared::new(TOKEN, Kind::Token);
+    let (monday, tuesday) = (generate(&declared)?, generate(&declared)?);
+    let memory = Memory::new();
+    memory.set(TOKEN.as_str(), monday.clone());
+    let secrets = SecretsFactory::builder()
+        .env(Env::process())
+        .provider(memory.clone())
+        .declare([declared])
+        .detect()
+        .await?;
+    let service = service(&secrets).await?;
+    let mut events = secrets.events();
 
     println!("Monday");
-    call(&service, "the token", Some(bearer(&monday)?)).await?;
-    call(&service, "another token", Some(bearer(&tuesday)?)).await?;
-    call(
-        &service,
-        "another scheme",
-        Some("Basic dXNlcjpub25l".to_owned()),
-    )
-    .await?;
+    let (right, next) = (bearer(&monday)?, bearer(&tuesday)?);
+    call(&service, "the token", Some(&right)).await?;
+    call(&service, "another token", Some(&next)).await?;
+    call(&service, "another scheme", Some("Basic dXNlcjpub25l")).await?;
     call(&service, "no header", None).await?;
 
     println!("Tuesday: a new token, and an overlap in which the old one still counts");
-    operator.publish_with_overlap(tuesday.clone(), Duration::from_secs(3600));
-    call(&service, "the new token", Some(bearer(&tuesday)?)).await?;
-    call(&service, "the old token", Some(bearer(&monday)?)).await?;
+    memory.set(TOKEN.as_str(), tuesday);
+    events.next().await.ok_or("the secrets were shut down")?;
+    call(&service, "the new token", Some(&next)).await?;
+    call(&service, "the old token", Some(&right)).await?;
 
-    println!("The old token leaked: it goes at once");
-    operator.publish(tuesday.clone());
-    call(&service, "the new token", Some(bearer(&tuesday)?)).await?;
-    call(&service, "the old token", Some(bearer(&monday)?)).await?;
-    Ok(())
-}
-
-fn service(token: LiveSecret) -> Router {
-    Router::new()
-        .route("/", get(async || "welcome"))
-        .layer(middleware::from_fn_with_state(token, authorize))
-}
-
-/// Lets a request through, or answers as RFC 6750 says, in the same words whatever was wrong.
-async fn authorize(State(token): State<LiveSecret>, request: Request, next: Next) -> Response {
-    let allowed = auth::is_authorized(&token, request.headers());
-    log(allowed, &token);
-    if allowed {
-        return next.run(request).await;
+    println!("Somebody guesses");
+    for _ in 0..9 {
+        call(&service, "a guess", Some("Bearer guess")).await?;
     }
-    let challenge = [(header::WWW_AUTHENTICATE, "Bearer")];
-    (StatusCode::UNAUTHORIZED, challenge, "unauthorized").into_response()
+    call(&service, "a guess", Some("Bearer guess")).await?;
+    call(&service, "the new token from there", Some(&next)).await?;
+    Ok(secrets.shutdown().await?)
 }
 
-/// Only a token that passed the strength policy at boot has a fingerprint.
-fn log(allowed: bool, token: &LiveSecret) {
-    let verdict = if allowed { "allowed" } else { "refused" };
-    let in_force = match token.with(Secret::fingerprint) {
-        Ok(Some(fingerprint)) => fingerprint.to_string(),
-        Ok(None) => "without fingerprint".to_owned(),
-        Err(error) => error.kind().to_string(),
-    };
-    print!("  {verdict}, token in force {in_force}");
-}
-
-async fn call(service: &Router, what: &str, authorization: Option<String>) -> Result<(), BoxError> {
-    let mut request = Request::builder().uri("/");
+async fn call(service: &Router, what: &str, authorization: Option<&str>) -> Result<(), BoxError> {
+    let mut request = Request::get("/");
     if let Some(value) = authorization {
         request = request.header(header::AUTHORIZATION, value);
     }
@@ -92,22 +130,8 @@ async fn call(service: &Router, what: &str, authorization: Option<String>) -> Re
         .clone()
         .oneshot(request.body(Body::empty())?)
         .await?;
-    println!(" -> {} for {what}", response.status());
+    println!("  {} for {what}", response.status());
     Ok(())
-}
-
-/// Boots a service whose backend holds a new token, and returns it as it passed the boot.
-async fn boot_with_new_token() -> strongroom::Result<Secret> {
-    let declared = Declared::new(TOKEN, Kind::Token);
-    let memory = Memory::new();
-    memory.set(TOKEN.as_str(), generate(&declared)?);
-    let secrets = SecretsFactory::builder()
-        .env(Env::process())
-        .provider(memory)
-        .declare([declared])
-        .detect()
-        .await?;
-    secrets.get(TOKEN).await
 }
 
 /// Writes the header that a client sends.

@@ -12,20 +12,20 @@
 //! How soon a new one is seen is what the manifest's `cache` says: a time to live at most, and at once
 //! where the backend tells of changes.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::header;
+use axum::response::Response;
 use axum::routing::get;
 use axum::{BoxError, Router};
+use strongroom::auth::{BearerLayer, BearerVerifier, ClientKey, FailureLimit, health_response};
 use strongroom::{
-    Declared, Env, Events, HealthStatus, Kind, LiveSecret, Memory, Secret, SecretName, Secrets,
-    SecretsBuilder, SecretsFactory, generate,
+    Declared, Env, Events, Kind, Memory, Secret, SecretName, Secrets, SecretsBuilder,
+    SecretsFactory, generate,
 };
 use tower::ServiceExt as _;
-
-#[path = "../bearer/auth.rs"]
-mod auth;
 
 const TOKEN: SecretName = SecretName::from_static("api/token");
 
@@ -55,28 +55,19 @@ async fn serve() -> Result<(), BoxError> {
 
 async fn boot(builder: SecretsBuilder) -> strongroom::Result<(Secrets, Router)> {
     let secrets = builder.detect().await?;
-    let token = secrets.watch(TOKEN).await?;
+    // All clients are one here; the example `bearer` tells them apart.
+    let limit = FailureLimit::new(100, Duration::from_millis(10))?;
+    let verifier = BearerVerifier::with_limit([secrets.watch(TOKEN).await?], limit)?;
     let app = Router::new()
-        .route("/", get(welcome).with_state(token))
-        .route("/health", get(health).with_state(secrets.clone()));
+        .route("/", get(async || "welcome"))
+        .route_layer(BearerLayer::new(verifier, |_| ClientKey::UNKNOWN))
+        .route("/health", get(health))
+        .with_state(secrets.clone());
     Ok((secrets, app))
 }
 
-async fn welcome(State(token): State<LiveSecret>, headers: HeaderMap) -> Response {
-    if auth::is_authorized(&token, &headers) {
-        return "welcome".into_response();
-    }
-    let challenge = [(header::WWW_AUTHENTICATE, "Bearer")];
-    (StatusCode::UNAUTHORIZED, challenge, "unauthorized").into_response()
-}
-
 async fn health(State(secrets): State<Secrets>) -> Response {
-    let status = secrets.health().status;
-    let code = match status {
-        HealthStatus::Failed => StatusCode::SERVICE_UNAVAILABLE,
-        HealthStatus::Ready | HealthStatus::Degraded => StatusCode::OK,
-    };
-    (code, status.as_str()).into_response()
+    health_response(&secrets)
 }
 
 /// Prints what happens to the secrets, until they are shut down.

@@ -2,14 +2,15 @@
 
 use std::future::Future;
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use axum::Router;
 use tokio::net::TcpListener;
 
 /// Serves on this port of 127.0.0.1 until Ctrl-C or SIGTERM, and lets running requests finish.
 ///
-/// Prints the address, which tells the port where `port` is 0.
+/// Prints the address, which tells the port where `port` is 0. Handlers find the client's in
+/// [`ConnectInfo`](axum::extract::ConnectInfo).
 ///
 /// # Errors
 /// Whatever the system answers to listening, a port that is taken for example.
@@ -20,9 +21,12 @@ pub async fn serve(port: u16, app: Router) -> io::Result<()> {
         "listening on http://{} (Ctrl-C stops it)",
         listener.local_addr()?
     );
-    axum::serve(listener, app)
-        .with_graceful_shutdown(stop)
-        .await?;
+    axum::serve(
+        listener,
+        app.into_make_service_with_connect_info::<SocketAddr>(),
+    )
+    .with_graceful_shutdown(stop)
+    .await?;
     println!("stopped");
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 mod bench;
 mod command;
+mod constant_time;
 mod deny;
 mod examples;
 mod mutate;
@@ -29,6 +30,8 @@ Usage: cargo xtask CHORE
 Chores:
   test   everything CI runs, in order, up to the first failure
   bench  runs the benchmarks and writes docs/performance.md
+  constant-time
+         measures whether comparisons tell by their time where they differ
   exposures
          lists what is `unsafe`, a danger, or exposes bytes of a secret, with reasons
   mutate [COUNT]
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         ["package", "--verify"] => package::run(true).map(|done| println!("{done}")),
         ["mutate"] => mutate::run("10000000"),
         ["mutate", count] => mutate::run(count),
+        ["constant-time"] => constant_time::run(),
         ["security"] => security::run(false),
         ["security", "--write"] => security::run(true),
         ["program"] => program::run(),

@@ -9,6 +9,7 @@ use crate::rust_code::code_only;
 use crate::workspace::root;
 
 mod code;
+mod comparisons;
 mod exposures;
 mod supply;
 mod text;
@@ -27,11 +28,12 @@ const RULES: &[Rule] = &[
     code::environment_read_once,
     code::environment_unchanged,
     code::no_unsafe,
-    code::no_comparison_of_exposed,
     code::random_in_one_room,
     code::no_build_scripts,
     exposures::reasons,
     supply::dependencies_listed,
+    comparisons::of_exposed,
+    comparisons::of_seals,
 ];
 
 /// One file of the repository.

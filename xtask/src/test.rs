@@ -18,7 +18,7 @@ pub(crate) fn run() -> Result<()> {
     let mut all = vec![
         Step::new("format", || run_cargo("fmt --all -- --check")),
         Step::new("format, benchmarks", || {
-            run_cargo("fmt --manifest-path benches/Cargo.toml -- --check")
+            run_cargo("fmt --all --manifest-path benches/Cargo.toml -- --check")
         }),
         Step::new("sources", sources::check),
         // For every platform, since cargo-deny looks at all of them and must not need the network.
@@ -31,7 +31,7 @@ pub(crate) fn run() -> Result<()> {
         // Not measured here, only kept in step with the library.
         Step::new("clippy, benchmarks", || {
             run_cargo(
-                "clippy --locked --no-deps --manifest-path benches/Cargo.toml -- --deny warnings",
+                "clippy --locked --no-deps --workspace --manifest-path benches/Cargo.toml -- --deny warnings",
             )
         }),
         Step::new("documentation", documentation),

@@ -8,6 +8,9 @@ use crate::command::{cargo, output};
 /// The most crates that a user of the default features may have to compile, strongroom included.
 const MOST_CRATES: usize = 80;
 
+/// The most crates of the library with the layer for services.
+const MOST_CRATES_WITH_TOWER: usize = 96;
+
 /// The most crates of the library with the backends behind a network. A user whose own lock file leaves the
 /// names of hosts to `idna`'s usual tables compiles 16 more.
 const MOST_CRATES_WITH_BACKENDS: usize = 199;
@@ -33,6 +36,7 @@ const BEHIND_FEATURES: &[(&[&str], &[&str])] = &[
     ),
     (&["aws-sso"], &["aws-sdk-sso", "aws-sdk-ssooidc"]),
     (&["metrics"], &["metrics"]),
+    (&["auth", "tower"], &["governor"]),
     (&["aws", "aws-sso", "vault"], &["hyper", "rustls", "ring"]),
 ];
 
@@ -51,6 +55,7 @@ const NONE_OF: &[&str] = &[
 pub(crate) fn check(features: &[String]) -> Result<String> {
     let default = tree("--package strongroom")?;
     let backends = tree("--package strongroom --features aws,vault")?;
+    let tower = tree("--package strongroom --features tower")?;
     let all = tree("--package strongroom-cli --all-features")?;
     for (behind, brings) in BEHIND_FEATURES {
         let others: Vec<_> = features
@@ -68,11 +73,12 @@ pub(crate) fn check(features: &[String]) -> Result<String> {
     one_provider(&all)?;
     let of = "a user of the default features";
     let default = judge(of, &default, MOST_CRATES)?;
+    let tower = judge("the library with `tower`", &tower, MOST_CRATES_WITH_TOWER)?;
     let of = "the library with the backends behind a network";
     let backends = judge(of, &backends, MOST_CRATES_WITH_BACKENDS)?;
     let all = judge("the program with all features", &all, MOST_CRATES_WITH_ALL)?;
     Ok(format!(
-        "{default}, with `aws` and `vault` {backends}, the program with all features {all}"
+        "{default}, with `tower` {tower}, with `aws` and `vault` {backends}, the program with all features {all}"
     ))
 }
 

@@ -48,6 +48,22 @@ impl HealthStatus {
             Self::Failed => "failed",
         }
     }
+
+    /// Returns the status of HTTP for a health endpoint: 200 as long as it works, 503 once it doesn't.
+    ///
+    /// With the word it is all that such an endpoint may tell the public.
+    ///
+    /// ```
+    /// # use strongroom::HealthStatus;
+    /// assert_eq!(HealthStatus::Degraded.http_status(), 200);
+    /// assert_eq!(HealthStatus::Failed.http_status(), 503);
+    /// ```
+    pub const fn http_status(self) -> u16 {
+        match self {
+            Self::Ready | Self::Degraded => 200,
+            Self::Failed => 503,
+        }
+    }
 }
 
 /// The state of one secret.

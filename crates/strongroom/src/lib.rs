@@ -35,7 +35,7 @@
 //! constant time. A [`Live`] handle follows a secret that rotates. [`FromSecrets`] builds a type of
 //! your own from what it declares, and [`Secrets::watch_as`] replaces it as a whole. [`blocking`] is the same for programs without async code, and
 //! [`Memory`] the provider for unit tests, with faults to order. [`rotation`] replaces the value of a
-//! secret that your service owns.
+//! secret that your service owns, and [`auth`] decides about requests that bring one.
 //!
 //! # For operators
 //!
@@ -92,8 +92,8 @@
 //! `vault` is the backend for Vault and OpenBao, `aws` that for AWS Secrets Manager, and `aws-sso` adds
 //! its logins by IAM Identity Center and by programs. `yaml` reads YAML documents in the plain-file
 //! backend, `zxcvbn` adds its score to the rules for passwords, `metrics` counts for a recorder of the crate
-//! of that name what the refresh does, `conformance` is the suite for authors of backends. None is on by
-//! default.
+//! of that name what the refresh does, `conformance` is the suite for authors of backends. `auth` verifies
+//! bearer tokens and limits failures, and `tower` makes a layer of that. None is on by default.
 //!
 //! With `metrics` there are `strongroom_readings_total` (labels `provider`, `outcome`),
 //! `strongroom_reading_seconds` (`provider`), `strongroom_events_total` (`secret`, `event`) and
@@ -104,6 +104,7 @@
     allow(clippy::arithmetic_side_effects, reason = "an overflow fails the test")
 )]
 
+pub mod auth;
 pub mod blocking;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
@@ -126,6 +127,8 @@ mod health;
 mod layers;
 mod live;
 mod load;
+#[cfg(test)]
+mod logged;
 mod manifest;
 mod metrics;
 mod name;

@@ -14,7 +14,7 @@ use crate::servers::{Servers, Variables, connect};
 use crate::service::{LIMIT, Service};
 
 mod load;
-mod mount;
+pub(crate) mod mount;
 
 use load::Load;
 use mount::Mount;
@@ -38,7 +38,7 @@ the operator stores a new token
   api/token: rotated to version 3
   200 OK for the new token
   200 OK for the former token, which overlaps
-  401 Unauthorized for the new token, after the shutdown
+  503 Service Unavailable for the new token, after the shutdown
 ";
     assert_eq!(printed, expected);
 }
@@ -162,7 +162,7 @@ fn a_token_that_is_deleted_opens_nothing_until_there_is_one_again() {
     mount.swap_in_nothing();
     let line = service.wait_for(tells_of_the_token);
     assert_eq!(line, "api/token: no longer handed out: absent");
-    assert_eq!(client.knock(text(&token)), 401);
+    assert_eq!(client.knock(text(&token)), 503);
     let health = client.get("/health", None).unwrap();
     assert_eq!(health, (503, "failed".to_owned()));
     mount.swap(&token);

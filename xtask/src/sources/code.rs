@@ -1,7 +1,6 @@
 //! Rules for Rust code: the invariants of ARCHITECTURE.md that can be read off it.
 
 use super::{Finding, SourceFile, line_of};
-use crate::rust_code::without_tests;
 
 const BACKENDS: &str = "crates/strongroom/src/backends";
 const LIBRARY_ROOT: &str = "crates/strongroom/src/lib.rs";
@@ -138,55 +137,14 @@ pub(super) fn no_build_scripts(files: &[SourceFile]) -> Vec<Finding> {
     findings
 }
 
-/// Values are compared by `verify`, in constant time, never by an operator.
-pub(super) fn no_comparison_of_exposed(files: &[SourceFile]) -> Vec<Finding> {
-    let compares = |code: &str| {
-        let code = without_tests(code);
-        find(code, "expose_")
-            .into_iter()
-            .filter(|at| is_compared(code, *at))
-            .collect()
-    };
-    each(
-        files,
-        is_program,
-        compares,
-        "compares an exposed value; use `verify`",
-    )
-}
-
-/// Reports whether a file is of a program or of the library, and not of their tests.
-fn is_program(file: &SourceFile) -> bool {
-    ["crates/", "examples/"]
-        .iter()
-        .any(|dir| file.path.starts_with(dir))
+pub(super) fn is_program(file: &SourceFile) -> bool {
+    let is_in = |dir: &&str| file.path.starts_with(*dir);
+    ["crates/", "examples/"].iter().any(is_in)
         && !file.path.contains("/tests/")
         && !file.path.ends_with("/tests.rs")
 }
 
-/// Reports whether the call of an exposing method that begins at `at` stands beside a comparison.
-fn is_compared(code: &str, at: usize) -> bool {
-    let (before, behind) = (
-        code.get(..at).unwrap_or_default(),
-        code.get(at..).unwrap_or_default(),
-    );
-    let Some((_, behind)) = behind.split_once("()") else {
-        return false;
-    };
-    let behind = behind.trim_start_matches(['?', ' ', '\n']);
-    if ["==", "!=", ".eq(", ".ne(", ".cmp("]
-        .iter()
-        .any(|operator| behind.starts_with(operator))
-    {
-        return true;
-    }
-    // What goes on, `.len()` for example, is no longer the value.
-    let receiver = |c: char| is_word_part(c) || ".:&*()?[]".contains(c);
-    let compared = before.trim_end_matches(receiver).trim_end();
-    !behind.starts_with('.') && (compared.ends_with("==") || compared.ends_with("!="))
-}
-
-fn each(
+pub(super) fn each(
     files: &[SourceFile],
     applies: impl Fn(&SourceFile) -> bool,
     find: impl Fn(&str) -> Vec<usize>,
@@ -201,16 +159,16 @@ fn each(
     findings
 }
 
-fn find(code: &str, what: &str) -> Vec<usize> {
+pub(super) fn find(code: &str, what: &str) -> Vec<usize> {
     code.match_indices(what).map(|(at, _)| at).collect()
 }
 
-fn words(code: &str) -> impl Iterator<Item = &str> {
+pub(super) fn words(code: &str) -> impl Iterator<Item = &str> {
     code.split(|c| !is_word_part(c))
         .filter(|word| !word.is_empty())
 }
 
-fn is_word_part(c: char) -> bool {
+pub(super) fn is_word_part(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
@@ -320,43 +278,5 @@ mod tests {
         let found_script = found(no_build_scripts, &[("crates/a/build.rs", "fn main() {}")]);
         assert_eq!(found_script, ["crates/a/build.rs:0"]);
         assert!(found(no_build_scripts, &[(manifest, "name = \"build\"")]).is_empty());
-    }
-
-    #[test]
-    fn comparisons_of_exposed_values_are_found() {
-        for code in [
-            "a.expose_bytes() == b",
-            "a.expose_str()? != b",
-            "b == a.expose_bytes()",
-            "b.as_slice() == &*self.0.expose_secret()",
-            "a.expose_bytes()\n    .eq(b)",
-            "a\n    .expose_bytes()\n    == b",
-        ] {
-            assert_eq!(
-                found(no_comparison_of_exposed, &[(A, code)]).len(),
-                1,
-                "{code}"
-            );
-        }
-    }
-
-    #[test]
-    fn what_is_no_comparison_of_a_value_is_left_alone() {
-        for code in [
-            "a.expose_bytes().len() == 3",
-            "3 == a.expose_bytes().len()",
-            "a.expose_bytes().ct_eq(b)",
-            "write(a.expose_bytes())",
-            "let b = a.expose_str()?; x == y",
-            "// a.expose_bytes() == b",
-            "#[cfg(test)]\nmod tests {\n a.expose_bytes() == b }",
-        ] {
-            assert!(
-                found(no_comparison_of_exposed, &[(A, code)]).is_empty(),
-                "{code}"
-            );
-        }
-        let test = "crates/strongroom/tests/it/main.rs";
-        assert!(found(no_comparison_of_exposed, &[(test, "a.expose_bytes() == b")]).is_empty());
     }
 }

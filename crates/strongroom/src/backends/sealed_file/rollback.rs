@@ -4,6 +4,8 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
+use ctutils::CtEq as _;
+
 use super::fields::{self, FileId};
 use crate::backends::Connect;
 use crate::backends::files::{failure, read, write};
@@ -87,7 +89,7 @@ impl Rollback {
                     seen.epoch
                 )
             }
-            Some(seen) if epoch == seen.epoch && *seal != seen.seal => {
+            Some(seen) if epoch == seen.epoch && !seal.ct_eq(&seen.seal).to_bool() => {
                 format!("another state of epoch {epoch} was seen before")
             }
             Some(seen) if epoch == seen.epoch => return Ok(true),

@@ -1,5 +1,7 @@
 //! Changes of secrets by name: of a whole secret of AWS, or of one field of it.
 
+use ctutils::CtEq as _;
+
 use super::write::{Content, Written, contended};
 use super::{
     ATTEMPTS, Described, Document, PENDING, Store, could_be, field_of, in_document, labelled,
@@ -168,7 +170,7 @@ impl Store {
                 let value = tree.value(&[key]);
                 value.map_err(|fault| in_document(&fault, id))
             };
-            same = same && value(&then)? == value(&now)?;
+            same = same && value(&then)?.ct_eq(value(&now)?.as_slice()).to_bool();
         }
         match same {
             true => Ok(()),

@@ -1,37 +1,9 @@
-use std::io::Write;
-
-use tracing_subscriber::fmt::MakeWriter;
-
 use super::*;
-
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Lines {
-    type Writer = Self;
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
+use crate::logged::Log;
 
 #[tokio::test(start_paused = true)]
 async fn each_repetition_is_logged_without_a_value() {
-    let lines = Lines::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_ansi(false)
-        .with_writer(lines.clone())
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let log = Log::start();
     let memory = Memory::new().with("a", "canary").with("b", "canary");
     let provider = retry(memory.clone());
     memory.fail_next(Operation::Put, Fault::Fail(ErrorKind::Transient));
@@ -41,7 +13,7 @@ async fn each_repetition_is_logged_without_a_value() {
     provider.fetch(&requests(&["a", "b"])).await;
     memory.fail_next(Operation::Fetch, Fault::Fail(ErrorKind::Absent));
     provider.fetch(&requests(&["a"])).await;
-    let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let text = log.text();
     let [put, fetch] = text.lines().collect::<Vec<_>>()[..] else {
         panic!("{text}");
     };
