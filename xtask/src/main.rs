@@ -6,6 +6,7 @@ mod bench;
 mod command;
 mod deny;
 mod examples;
+mod miri;
 mod mutate;
 mod rust_code;
 mod servers;
@@ -26,6 +27,7 @@ Usage: cargo xtask CHORE
 Chores:
   test   everything CI runs, in order, up to the first failure
   bench  runs the benchmarks and writes docs/performance.md
+  miri   runs the tests of what is `unsafe` under Miri and AddressSanitizer
   mutate [COUNT]
          opens so many mutated sealed files, 10 million if not told
   servers [install | -- COMMAND]
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
     let outcome = match args.as_slice() {
         ["test"] => test::run(),
         ["bench"] => bench::run(),
+        ["miri"] => miri::run(),
         ["mutate"] => mutate::run("10000000"),
         ["mutate", count] => mutate::run(count),
         ["servers", args @ ..] => match servers::run(args) {

@@ -7,6 +7,9 @@ mod backends;
 mod canary;
 mod child;
 mod copies;
+mod harden;
+#[cfg(feature = "locked-memory")]
+mod locked;
 mod rotation;
 mod servers;
 

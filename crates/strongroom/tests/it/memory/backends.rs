@@ -92,10 +92,6 @@ fn the_policy_of_each_kind_leaves_one_copy_and_then_none() {
         ("password", "X"),
         ("json", "{\"a\": [\"\\u0062\", \"X\"]}"),
         ("jwt", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.X"),
-        (
-            "pem",
-            "-----BEGIN PRIVATE KEY-----\nMFECAQEwBQYDK2VwBCIEIG5v\nX\n-----END PRIVATE KEY-----\n",
-        ),
     ] {
         let room = Room::new();
         write(
@@ -218,6 +214,15 @@ fn what_toml_and_yaml_leave_is_known() {
             return;
         };
         counted.show(name);
+        // What has escapes is decoded by the parsers in texts of their own, which nobody wipes; how many
+        // depends on how they grow.
+        let (live, after) = if name.starts_with("escaped") {
+            (3, 2)
+        } else {
+            (1, 0)
+        };
+        assert!(counted.live.count() <= live, "{}", counted.live);
+        assert!(counted.after.count() <= after, "{}", counted.after);
     }
 }
 
@@ -231,6 +236,9 @@ fn what_the_environment_leaves_is_known() {
         return;
     };
     counted.show("environment");
+    // The kernel's, which nobody can take away; and while it is held, that of the `Env` and the value.
+    assert_eq!(counted.after.count(), 1, "{}", counted.after);
+    assert!(counted.live.count() <= 3, "{}", counted.live);
 }
 
 #[test]

@@ -10,6 +10,38 @@ use super::NAME;
 /// What each of the holder's own lines begins with, among those of the test harness.
 const HOLDER: &str = "holder: ";
 
+/// This test binary as another user than root, whom limits bind: a test may run as root. `None` where there
+/// is no such user to be had.
+pub(super) fn as_nobody() -> Option<Command> {
+    as_user(std::env::current_exe().unwrap())
+}
+
+pub(super) fn as_user(program: impl AsRef<std::ffi::OsStr>) -> Option<Command> {
+    if !nix::unistd::geteuid().is_root() {
+        return Some(Command::new(program));
+    }
+    let nobody = || {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+        command
+    };
+    let mut probe = nobody();
+    probe
+        .args(["sh", "-c", "command -v \"$0\""])
+        .arg(program.as_ref());
+    if probe.output().is_ok_and(|output| output.status.success()) {
+        let mut command = nobody();
+        command.arg(program);
+        return Some(command);
+    }
+    assert!(
+        !Env::process().has("CI"),
+        "setpriv can't start it as another user"
+    );
+    println!("not tested: no other user can be had");
+    None
+}
+
 /// A process that boots from a backend, and holds what it got until it is told otherwise.
 pub(super) struct Holder {
     child: Child,
@@ -75,22 +107,26 @@ impl Holder {
     /// Lets it boot, and waits until it holds the secret.
     pub(super) fn live(self) -> Self {
         let mut holder = self.say("boot");
-        holder.expect("live");
+        assert_eq!(holder.answer().as_deref(), Some("live"));
         holder
+    }
+
+    /// Lets it boot, and returns why it doesn't.
+    pub(super) fn refused(self) -> String {
+        self.say("boot").answer().unwrap()
     }
 
     /// Gives an order, and waits until it is done.
     #[track_caller]
     pub(super) fn order(&mut self, order: &str, answer: &str) {
         writeln!(self.orders, "{order}").unwrap();
-        self.expect(answer);
+        assert_eq!(self.answer().as_deref(), Some(answer));
     }
 
-    #[track_caller]
-    fn expect(&mut self, expected: &str) {
+    fn answer(&mut self) -> Option<String> {
         let lines = self.answers.by_ref().map(Result::unwrap);
         let mut ours = lines.filter_map(|line| Some(line.split_once(HOLDER)?.1.to_owned()));
-        assert_eq!(ours.next().as_deref(), Some(expected));
+        ours.next()
     }
 
     pub(super) fn id(&self) -> u32 {
@@ -142,7 +178,16 @@ fn holder() {
             .manifest_text(manifest)
             .provider_url(address.parse().unwrap())
             .declare([declared]);
-        let mut held = Held::of(builder.detect().await.unwrap()).await;
+        let secrets = match builder.detect().await {
+            Ok(secrets) => secrets,
+            Err(error) => {
+                let findings = error.report().map(ToString::to_string);
+                let findings = findings.unwrap_or_default().replace('\n', " ");
+                println!("\n{HOLDER}{:?}: {findings}", error.kind());
+                return;
+            }
+        };
+        let mut held = Held::of(secrets).await;
         let leaked = leaking.then(|| held.secret().expose_bytes().to_vec().leak());
         println!("\n{HOLDER}live");
         for order in lines {

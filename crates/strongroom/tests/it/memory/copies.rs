@@ -58,6 +58,12 @@ impl Copies {
     pub(super) fn count(&self) -> usize {
         self.0.len()
     }
+
+    /// Returns where each begins.
+    #[cfg(feature = "locked-memory")]
+    pub(super) fn addresses(&self) -> impl Iterator<Item = u64> {
+        self.0.keys().copied()
+    }
 }
 
 fn regions(process: u32) -> Vec<Region> {
