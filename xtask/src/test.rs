@@ -43,8 +43,8 @@ pub(crate) fn run() -> Result<()> {
         }),
         // With all features values are locked and passwords scored: this is how most services hold them.
         Step::new("tests, memory", || {
-            let library = "--package strongroom --features conformance --test it";
-            memory_tests(library, &servers)
+            let library = "test --locked --package strongroom --features conformance";
+            run_tests(&format!("{library} --test it memory::"), &servers)
         }),
         Step::new("documentation tests", || {
             run_tests("test --locked --doc --workspace --all-features", &servers)
@@ -125,12 +125,6 @@ fn tests(selection: &str, servers: &OnceCell<Servers>) -> Result<String> {
     }
     run_tests(&format!("test --locked {selection} --all-targets"), servers)?;
     Ok("cargo test".to_owned())
-}
-
-/// Runs the tests that count what of a value stands in memory.
-fn memory_tests(selection: &str, servers: &OnceCell<Servers>) -> Result<String> {
-    run_tests(&format!("test --locked {selection} memory::"), servers)?;
-    Ok(String::new())
 }
 
 fn run_tests(args: &str, servers: &OnceCell<Servers>) -> Result<String> {
