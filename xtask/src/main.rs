@@ -7,6 +7,7 @@ mod command;
 mod constant_time;
 mod deny;
 mod examples;
+mod miri;
 mod mutate;
 mod package;
 mod program;
@@ -34,6 +35,7 @@ Chores:
          measures whether comparisons tell by their time where they differ
   exposures
          lists what is `unsafe`, a danger, or exposes bytes of a secret, with reasons
+  miri   runs the tests of what is `unsafe` under Miri and AddressSanitizer
   mutate [COUNT]
          opens so many mutated sealed files, 10 million if not told
   package [--verify]
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
         ["exposures"] => sources::show_exposures(),
         ["package"] => package::run(false).map(|done| println!("{done}")),
         ["package", "--verify"] => package::run(true).map(|done| println!("{done}")),
+        ["miri"] => miri::run(),
         ["mutate"] => mutate::run("10000000"),
         ["mutate", count] => mutate::run(count),
         ["constant-time"] => constant_time::run(),

@@ -43,6 +43,11 @@ pub(crate) fn run() -> Result<()> {
         Step::new("tests, default features", || {
             tests("--package strongroom", &servers)
         }),
+        // With all features values are locked and passwords scored: this is how most services hold them.
+        Step::new("tests, memory", || {
+            let library = "test --locked --package strongroom --features conformance";
+            run_tests(&format!("{library} --test it memory::"), &servers)
+        }),
         Step::new("documentation tests", || {
             run_tests("test --locked --doc --workspace --all-features", &servers)
         }),

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal as _};
 
 use strongroom::sealed_file::SealedFile;
 use strongroom::{
-    Backend, Connection, Env, Error, ErrorKind, Examination, SecretName, SecretsBuilder,
+    Backend, Connection, CoreLimit, Env, Error, ErrorKind, Examination, SecretName, SecretsBuilder,
     SecretsFactory,
 };
 
@@ -20,15 +20,24 @@ use crate::report::Screen;
 pub(crate) struct Context<'a> {
     pub(crate) env: Env,
     pub(crate) screen: Screen,
+    /// What core files a program may leave that this one becomes.
+    pub(crate) core_limit: Option<CoreLimit>,
     backends: &'a [Backend],
     global: Global,
 }
 
 impl<'a> Context<'a> {
-    pub(crate) fn new(env: Env, backends: &'a [Backend], global: Global, screen: Screen) -> Self {
+    pub(crate) fn new(
+        env: Env,
+        backends: &'a [Backend],
+        global: Global,
+        screen: Screen,
+        core_limit: Option<CoreLimit>,
+    ) -> Self {
         Self {
             env,
             screen,
+            core_limit,
             backends,
             global,
         }

@@ -55,7 +55,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use strongroom::{Backend, Env, Error, ErrorKind};
+use strongroom::{Backend, Env, Error, ErrorKind, Finding};
 use tracing_subscriber::EnvFilter;
 
 mod args;
@@ -76,6 +76,7 @@ use report::Screen;
 
 /// Runs the command line of this process, with these backends beside strongroom's own.
 pub fn main_with(backends: &[Backend]) -> ExitCode {
+    let hardened = strongroom::harden_launcher();
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let mut screen = Screen::before_parsing(&arguments);
     // The program that `run` starts has the codes below 125 for itself.
@@ -91,10 +92,19 @@ pub fn main_with(backends: &[Backend]) -> ExitCode {
         Err(args::Stop::Wrong(failure)) => screen.failure(&before_run(failure)),
         Ok(args::Cli { global, command }) => {
             screen = Screen::new(&global);
+            let core_limit = match hardened {
+                Ok(limit) => Some(limit),
+                Err(error) => {
+                    let help = error.help().unwrap_or_default();
+                    let finding = Finding::warning(None, "not-hardened", error.to_string(), help);
+                    screen.warnings(&[finding]);
+                    None
+                }
+            };
             let env = Env::process();
             let logs = log_to_stderr(&env, &screen).map_err(before_run);
             let outcome = logs.and_then(|()| {
-                let context = Context::new(env, backends, global, screen);
+                let context = Context::new(env, backends, global, screen, core_limit);
                 commands::run(command, &context)
             });
             outcome.unwrap_or_else(|failure| screen.failure(&failure))

@@ -230,7 +230,9 @@ impl Connection {
         let metadata = secret.metadata().clone().with_name(name);
         let secret = secret.with_metadata(metadata);
         let encoding = declared.map_or(Encoding::Text, |declared| declared.encoding);
-        encoding.decode(&secret).map(Reply::Value)
+        let secret = encoding.decode(&secret)?;
+        check_locked(name, &secret)?;
+        Ok(Reply::Value(secret))
     }
 
     /// Returns what stands in for a secret that the backend doesn't have.
@@ -471,4 +473,19 @@ pub(crate) fn check_size(name: &SecretName, secret: &Secret) -> Result<()> {
         secret.len()
     );
     Err(Error::new(ErrorKind::Malformed, message).with_name(name))
+}
+
+/// Refuses a value that the system doesn't lock, where the program was built to have it so.
+fn check_locked(name: &SecretName, secret: &Secret) -> Result<()> {
+    if !cfg!(feature = "locked-memory") || secret.is_locked() {
+        return Ok(());
+    }
+    let message = "the value can't be locked in memory: the limit of this process (RLIMIT_MEMLOCK) is \
+                   used up";
+    Err(Error::new(ErrorKind::Config, message)
+        .with_name(name)
+        .with_help(
+            "raise it (`ulimit -l`, `LimitMEMLOCK=` of systemd, `--ulimit memlock=` of containers), or \
+             build without strongroom's feature `locked-memory`",
+        ))
 }

@@ -92,13 +92,16 @@
 //! `vault` is the backend for Vault and OpenBao, `aws` that for AWS Secrets Manager, and `aws-sso` adds
 //! its logins by IAM Identity Center and by programs. `yaml` reads YAML documents in the plain-file
 //! backend, `zxcvbn` adds its score to the rules for passwords, `metrics` counts for a recorder of the crate
-//! of that name what the refresh does, `conformance` is the suite for authors of backends. `auth` verifies
-//! bearer tokens and limits failures, and `tower` makes a layer of that. None is on by default.
+//! of that name what the refresh does, `locked-memory` keeps values out of swap and core dumps
+//! ([`Secret::is_locked`]), `conformance` is the suite for authors of backends. `auth` verifies bearer
+//! tokens and limits failures, and `tower` makes a layer of that. None is on by default.
 //!
 //! With `metrics` there are `strongroom_readings_total` (labels `provider`, `outcome`),
 //! `strongroom_reading_seconds` (`provider`), `strongroom_events_total` (`secret`, `event`) and
 //! `strongroom_secrets` (`state`: `fresh`, `stale`, `unusable`).
 
+// Its one exception is for locked memory.
+#![cfg_attr(not(feature = "locked-memory"), forbid(unsafe_code))]
 #![cfg_attr(
     test,
     allow(clippy::arithmetic_side_effects, reason = "an overflow fails the test")
@@ -123,10 +126,17 @@ mod events;
 mod examination;
 mod factory;
 mod generate;
+mod harden;
 mod health;
 mod layers;
 mod live;
 mod load;
+#[cfg(feature = "locked-memory")]
+#[allow(
+    unsafe_code,
+    reason = "mapped memory is handled by pointers, in this module alone"
+)]
+mod locked;
 #[cfg(test)]
 mod logged;
 mod manifest;
@@ -154,6 +164,7 @@ pub use factory::{
     Candidate, ChainMember, Chosen, Detection, SecretsBuilder, SecretsFactory, Verdict,
 };
 pub use generate::generate;
+pub use harden::{CoreLimit, harden_launcher, harden_process};
 pub use health::{Health, HealthStatus, SecretHealth};
 pub use live::{Changes, Live, LiveSecret, Publisher};
 pub use load::{FromSecrets, Loaded};

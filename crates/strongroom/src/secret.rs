@@ -11,6 +11,8 @@ use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind, Result};
+#[cfg(feature = "locked-memory")]
+use crate::locked::{Locked, NotLocked};
 
 mod metadata;
 
@@ -46,6 +48,7 @@ pub struct Secret {
     // owner below wipes.
     value: Bytes,
     form: Form,
+    locked: bool,
     metadata: Arc<Metadata>,
 }
 
@@ -66,11 +69,23 @@ impl AsRef<[u8]> for Wiped {
     }
 }
 
+/// Holds the value in an allocation of exactly its size.
+fn unlocked(mut value: Zeroizing<Vec<u8>>) -> Bytes {
+    let exact: Box<[u8]> = if value.capacity() == value.len() {
+        std::mem::take(&mut *value).into_boxed_slice()
+    } else {
+        // Shrinking in place could leave the tail, or a moved original, unwiped.
+        Box::from(value.as_slice())
+    };
+    Bytes::from_owner(Wiped(SecretBox::new(exact)))
+}
+
 impl Secret {
     /// Makes a secret of bytes that need not be text.
     ///
     /// A vector without spare capacity is taken over as it is; any other is copied into an
-    /// allocation of exact size and wiped.
+    /// allocation of exact size and wiped. With the feature `locked-memory` every vector is copied into
+    /// locked memory and wiped, where the system's limit allows it: see [`is_locked`](Self::is_locked).
     pub fn from_bytes(value: impl Into<Zeroizing<Vec<u8>>>) -> Self {
         Self::new(value.into(), Form::Bytes)
     }
@@ -91,16 +106,18 @@ impl Secret {
         Self::new(value, form)
     }
 
-    fn new(mut value: Zeroizing<Vec<u8>>, form: Form) -> Self {
-        let exact: Box<[u8]> = if value.capacity() == value.len() {
-            std::mem::take(&mut *value).into_boxed_slice()
-        } else {
-            // Shrinking in place could leave the tail, or a moved original, unwiped.
-            Box::from(value.as_slice())
+    fn new(value: Zeroizing<Vec<u8>>, form: Form) -> Self {
+        #[cfg(feature = "locked-memory")]
+        let (value, locked) = match Locked::copy_of(&value) {
+            Ok(locked) => (Bytes::from_owner(locked), true),
+            Err(NotLocked) => (unlocked(value), false),
         };
+        #[cfg(not(feature = "locked-memory"))]
+        let (value, locked) = (unlocked(value), false);
         Self {
-            value: Bytes::from_owner(Wiped(SecretBox::new(exact))),
+            value,
             form,
+            locked,
             metadata: Arc::default(),
         }
     }
@@ -213,6 +230,16 @@ impl Secret {
         self.value.is_empty()
     }
 
+    /// Reports whether the value is in memory that never reaches a swap device or a core dump.
+    ///
+    /// That takes the feature `locked-memory`, and a system that locks so much memory for the process
+    /// (`RLIMIT_MEMLOCK`). With the feature, a value of a backend that can't be locked is refused: the boot
+    /// fails, and a rotation is not taken up. One that the program makes itself, by
+    /// [`from_text`](Self::from_text) for example, is held unlocked then.
+    pub fn is_locked(&self) -> bool {
+        self.locked
+    }
+
     /// Returns what is known about the value.
     pub fn metadata(&self) -> &Metadata {
         &self.metadata
@@ -282,6 +309,7 @@ mod tests {
     const CANARY: &str = "canary-5f1c";
 
     #[test]
+    #[cfg(not(feature = "locked-memory"))]
     fn keeps_the_allocation_that_fits_and_copies_the_one_that_does_not() {
         let exact = Zeroizing::new(CANARY.as_bytes().to_vec().into_boxed_slice().into_vec());
         let address = exact.as_ptr();
@@ -291,6 +319,14 @@ mod tests {
         roomy.extend_from_slice(CANARY.as_bytes());
         let secret = Secret::from_bytes(roomy);
         assert_eq!(secret.expose_bytes(), CANARY.as_bytes());
+    }
+
+    #[test]
+    fn is_locked_where_the_feature_is_on() {
+        let secret = Secret::from_text(CANARY);
+        assert_eq!(secret.is_locked(), cfg!(feature = "locked-memory"));
+        assert_eq!(secret.expose_str().unwrap(), CANARY);
+        assert!(Secret::from_text("").expose_bytes().is_empty());
     }
 
     #[test]

@@ -72,6 +72,11 @@ pub(crate) fn run(args: &Args, context: &Context<'_>) -> Outcome {
             None => command.env_remove(variable),
         };
     }
+    // Its core files are its own matter; ours stay off until it takes our place.
+    if let Some(limit) = &context.core_limit {
+        let restored = limit.restore();
+        restored.map_err(|error| Failure::from(error).with_code(RUN_FAILED))?;
+    }
     start(command).map_err(|error| not_started(program, error))
 }
 

@@ -18,6 +18,8 @@ mod environment;
 mod files;
 #[cfg(unix)]
 mod git;
+#[cfg(target_os = "linux")]
+mod harden;
 mod harness;
 mod program;
 #[cfg(unix)]

@@ -3,7 +3,7 @@
 //! It alone plans readings and puts values in force; the rest of the program sends it commands. What
 //! may take long or go wrong runs in tasks of its own, so that nothing ends it but the end.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +32,7 @@ use crate::secret::Secret;
 use crate::snapshot;
 
 mod landing;
+mod overlaps;
 
 /// The shortest time between two readings that reports of rejected values lead to.
 const REPORT_INTERVAL: Duration = Duration::from_secs(10);
@@ -100,6 +101,8 @@ pub(super) struct Supervisor {
     teller: Teller,
     commands: mpsc::UnboundedReceiver<Command>,
     table: Table<Waiter>,
+    /// When to look for former values that are out of force.
+    overlap_ends: BTreeSet<Duration>,
     own: HashMap<SecretName, Arc<Declared>>,
     /// Written by this program, and not read again since: types wait for the reading.
     alone: HashSet<SecretName>,
@@ -133,6 +136,7 @@ impl Supervisor {
             teller,
             commands,
             table: Table::new(),
+            overlap_ends: BTreeSet::new(),
             own: HashMap::new(),
             alone: HashSet::new(),
             families: Families::default(),
@@ -189,6 +193,7 @@ impl Supervisor {
                 Some(landed) = self.flights.join_next_with_id() => self.catch(landed),
                 () = wait(wake) => {}
             }
+            self.end_overlaps(self.clock.now());
             self.launch();
         }
     }
@@ -197,7 +202,9 @@ impl Supervisor {
     fn time_to_wake(&self) -> Option<Duration> {
         let look = self.clock.look();
         let now = self.clock.now();
-        let due = self.table.next_due().map(|due| due.saturating_sub(now));
+        let next_end = self.overlap_ends.first().copied();
+        let due = self.table.next_due().into_iter().chain(next_end).min();
+        let due = due.map(|due| due.saturating_sub(now));
         match (look, due) {
             (Some(look), Some(due)) => Some(look.min(due)),
             (look, due) => look.or(due),

@@ -122,6 +122,30 @@ async fn a_rotation_is_taken_up_within_the_time_to_live_and_the_former_value_ove
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_former_value_is_let_go_of_when_its_overlap_ends() {
+    let backend = backend();
+    let secrets = boot(&backend).await;
+    let live = secrets.watch("api/token").await.unwrap();
+    let typed: Live<Database> = secrets.watch_as().await.unwrap();
+    backend.set("api/token", TUESDAY);
+    backend.set_together([
+        ("db#user", "app-2"),
+        ("db#password", "amber-Walrus-55-compass"),
+    ]);
+    backend.notify();
+    settle().await;
+    let former = Arc::downgrade(&live.previous().unwrap());
+    let former_typed = Arc::downgrade(&typed.previous().unwrap());
+    pass(10 * MINUTE - Duration::from_secs(1)).await;
+    assert!(former.upgrade().is_some() && former_typed.upgrade().is_some());
+    // A reading would let go of them too: none is answered from now on.
+    let calls = backend.calls();
+    pass(Duration::from_secs(2)).await;
+    assert_eq!(backend.calls(), calls, "a reading came between");
+    assert!(former.upgrade().is_none() && former_typed.upgrade().is_none());
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_unchanged_value_is_confirmed_for_ever_and_nobody_is_told() {
     let backend = backend();
     let secrets = boot(&backend).await;

@@ -1,6 +1,6 @@
 //! AWS's backend against moto, a stand-in for AWS. `cargo xtask test` starts it.
 
-mod account;
+pub(crate) mod account;
 mod conformance;
 mod credentials;
 mod doctor;

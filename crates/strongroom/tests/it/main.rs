@@ -17,6 +17,8 @@ mod conformance;
 mod detection;
 mod layers;
 mod manifest;
+#[cfg(target_os = "linux")]
+mod memory;
 #[cfg(any(feature = "aws", feature = "vault"))]
 mod outage;
 mod proxy;

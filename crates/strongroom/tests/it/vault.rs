@@ -1,6 +1,6 @@
 //! Vault's backend against a real OpenBao. `cargo xtask test` starts it.
 
-mod admin;
+pub(crate) mod admin;
 mod auth;
 mod calls;
 mod canary;

@@ -33,10 +33,22 @@ impl Raw {
 
 /// Writes a JSON object of texts.
 pub(super) fn object(fields: &[(&str, &str)]) -> Zeroizing<Vec<u8>> {
+    written(fields, ["", ""])
+}
+
+/// Writes a JSON object of lists, each of one text.
+#[cfg(feature = "aws")]
+pub(super) fn object_of_lists(fields: &[(&str, &str)]) -> Zeroizing<Vec<u8>> {
+    written(fields, ["[", "]"])
+}
+
+fn written(fields: &[(&str, &str)], [before, behind]: [&str; 2]) -> Zeroizing<Vec<u8>> {
+    let around = before.len().saturating_add(behind.len());
     // No character takes more than six bytes, so the buffer never grows and leaves nothing behind.
     let room = fields.iter().fold(2_usize, |room, (key, value)| {
         let texts = key.len().saturating_add(value.len()).saturating_mul(6);
-        room.saturating_add(texts).saturating_add(6)
+        let signs = around.saturating_add(6);
+        room.saturating_add(texts).saturating_add(signs)
     });
     let mut out = Zeroizing::new(Vec::with_capacity(room));
     let mut separator = b'{';
@@ -44,7 +56,9 @@ pub(super) fn object(fields: &[(&str, &str)]) -> Zeroizing<Vec<u8>> {
         out.push(separator);
         json::encode(key, &mut out);
         out.push(b':');
+        out.extend_from_slice(before.as_bytes());
         json::encode(value, &mut out);
+        out.extend_from_slice(behind.as_bytes());
         separator = b',';
     }
     if fields.is_empty() {

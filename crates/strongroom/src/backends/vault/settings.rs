@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use super::variables;
 use crate::backends::Connect;
 use crate::env::Env;
@@ -46,7 +48,7 @@ pub(super) struct Settings {
 #[derive(Clone)]
 pub(super) struct Proxy {
     pub(super) variable: String,
-    pub(super) url: String,
+    pub(super) url: Zeroizing<String>,
     pub(super) except: Option<String>,
 }
 
@@ -186,7 +188,7 @@ fn proxy(env: &Env, plaintext: bool) -> Result<Option<Proxy>> {
     let except = except.iter().find_map(|name| env.var(name).transpose());
     let except = except.transpose()?.map(str::to_owned);
     if let Some((variable, url)) = own {
-        let (url, except) = (url.to_owned(), None);
+        let (url, except) = (Zeroizing::new(url.to_owned()), None);
         return Ok(Some(Proxy {
             variable,
             url,
@@ -201,7 +203,7 @@ fn proxy(env: &Env, plaintext: bool) -> Result<Option<Proxy>> {
     };
     for variable in shared {
         if let Some(url) = env.var(variable)? {
-            let (variable, url) = ((*variable).to_owned(), url.to_owned());
+            let (variable, url) = ((*variable).to_owned(), Zeroizing::new(url.to_owned()));
             return Ok(Some(Proxy {
                 variable,
                 url,

@@ -248,7 +248,7 @@ fn client(connect: &Connect, settings: &Settings, tls: &Tls) -> Result<reqwest::
             .as_deref()
             .and_then(reqwest::NoProxy::from_string);
         builder = builder.proxy(
-            reqwest::Proxy::all(&proxy.url)
+            reqwest::Proxy::all(proxy.url.as_str())
                 .map_err(|_| unfit())?
                 .no_proxy(except),
         );

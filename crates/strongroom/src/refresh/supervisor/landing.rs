@@ -131,7 +131,7 @@ impl Supervisor {
 
     /// Builds what depends on these anew.
     pub(super) fn update_derived(
-        &self,
+        &mut self,
         heard: &HashSet<SecretName>,
         changed: &HashSet<SecretName>,
     ) {
@@ -152,6 +152,9 @@ impl Supervisor {
                     }
                 }
             }
+        }
+        if !changed.is_empty() {
+            self.note_overlap();
         }
     }
 
@@ -293,6 +296,7 @@ impl Supervisor {
                 let version = secret.metadata().version().cloned();
                 let overlap = self.settings.overlap;
                 entry.publisher.publish_on(secret, terms, overlap);
+                self.note_overlap();
                 changed.insert(entry.name.clone());
                 self.teller
                     .tell(&entry.name, EventKind::Rotated { version });

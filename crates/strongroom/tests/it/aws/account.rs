@@ -10,19 +10,19 @@ use crate::servers;
 
 /// A prefix of one test, and the access key by which its calls are known.
 #[derive(Clone)]
-pub(super) struct Account {
-    pub(super) endpoint: String,
-    pub(super) key: String,
-    pub(super) prefix: String,
+pub(crate) struct Account {
+    pub(crate) endpoint: String,
+    pub(crate) key: String,
+    pub(crate) prefix: String,
     http: reqwest::Client,
 }
 
 /// The secret key that all tests use; the stand-in takes any.
-pub(super) const SECRET_KEY: &str = "canary-of-the-secret-access-key";
+pub(crate) const SECRET_KEY: &str = "canary-of-the-secret-access-key";
 
 impl Account {
     /// Makes one, where the stand-in runs.
-    pub(super) fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         let endpoint = servers::aws()?;
         Some(Self::at(endpoint))
     }
@@ -42,33 +42,33 @@ impl Account {
     }
 
     /// Another one on the same server.
-    pub(super) fn another(&self) -> Self {
+    pub(crate) fn another(&self) -> Self {
         Self::at(self.endpoint.clone())
     }
 
-    pub(super) fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         format!("aws://eu-west-1/{}", self.prefix)
     }
 
     /// An environment that leads to the stand-in, without credentials.
-    pub(super) fn env_without_credentials(&self) -> Env {
+    pub(crate) fn env_without_credentials(&self) -> Env {
         Env::empty()
             .with_var("AWS_ENDPOINT_URL", &self.endpoint)
             .with_var("AWS_EC2_METADATA_DISABLED", "true")
     }
 
-    pub(super) fn env(&self) -> Env {
+    pub(crate) fn env(&self) -> Env {
         self.env_without_credentials()
             .with_var("AWS_ACCESS_KEY_ID", &self.key)
             .with_var("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
     }
 
-    pub(super) async fn open(&self) -> Arc<dyn SecretProvider> {
+    pub(crate) async fn open(&self) -> Arc<dyn SecretProvider> {
         super::open(&self.address(), self.env()).await.unwrap()
     }
 
     /// Sets the faults of this account's calls, and returns the calls made since the last time.
-    pub(super) async fn fault(&self, fault: Value) -> Vec<String> {
+    pub(crate) async fn fault(&self, fault: Value) -> Vec<String> {
         let mut fault = fault;
         if fault["key"].is_null() {
             fault["key"] = json!(self.key);
@@ -80,31 +80,31 @@ impl Account {
     }
 
     /// Returns the calls made since the last time, and switches faults off.
-    pub(super) async fn calls(&self) -> Vec<String> {
+    pub(crate) async fn calls(&self) -> Vec<String> {
         self.fault(json!({ "n": 0 })).await
     }
 
     /// Creates a secret as somebody else, and returns its ARN.
-    pub(super) async fn create(&self, name: &str, value: &str) -> String {
+    pub(crate) async fn create(&self, name: &str, value: &str) -> String {
         let name = format!("{}/{name}", self.prefix);
         let body = json!({ "Name": name, "SecretString": value });
         let answer = self.admin("CreateSecret", body).await;
         answer["ARN"].as_str().unwrap().to_owned()
     }
 
-    pub(super) async fn write(&self, name: &str, value: &str) {
+    pub(crate) async fn write(&self, name: &str, value: &str) {
         let id = format!("{}/{name}", self.prefix);
         let body = json!({ "SecretId": id, "SecretString": value });
         self.admin("PutSecretValue", body).await;
     }
 
-    pub(super) async fn delete(&self, name: &str) {
+    pub(crate) async fn delete(&self, name: &str) {
         let id = format!("{}/{name}", self.prefix);
         self.admin("DeleteSecret", json!({ "SecretId": id })).await;
     }
 
     /// Makes a call as somebody else, by AWS's own protocol.
-    pub(super) async fn admin(&self, operation: &str, body: Value) -> Value {
+    pub(crate) async fn admin(&self, operation: &str, body: Value) -> Value {
         let scope = "20260101/eu-west-1/secretsmanager/aws4_request";
         let request = self
             .http

@@ -3,6 +3,7 @@
 
 use aws_sdk_secretsmanager::Client as Aws;
 use aws_sdk_secretsmanager::primitives::Blob;
+use zeroize::Zeroizing;
 
 use super::{ATTEMPTS, CURRENT, Described, PENDING, Store};
 use crate::backends::aws::failure::{
@@ -23,10 +24,10 @@ pub(super) enum Written {
     Conflict(&'static str),
 }
 
-/// A value as AWS takes it: text, or else bytes.
+/// A value as AWS takes it: text, or else bytes. What a call is given of it is the SDK's, and not wiped.
 pub(super) struct Content {
-    text: Option<String>,
-    binary: Option<Blob>,
+    text: Option<Zeroizing<String>>,
+    binary: Option<Zeroizing<Vec<u8>>>,
 }
 
 impl Content {
@@ -39,14 +40,23 @@ impl Content {
             let message = "AWS Secrets Manager holds no empty value";
             return Err(Error::new(ErrorKind::Malformed, message));
         }
-        // EXPOSES: to a request of AWS's client, which takes a copy of its own
-        let text = value.expose_str().ok().map(str::to_owned);
+        // EXPOSES: to a copy for a request of AWS's client, which is wiped
+        let text = value.expose_str().ok();
+        let text = text.map(|text| Zeroizing::new(text.to_owned()));
         let binary = match text {
             Some(_) => None,
-            // EXPOSES: to a request of AWS's client, which takes a copy of its own
-            None => Some(Blob::new(value.expose_bytes())),
+            // EXPOSES: to a copy for a request of AWS's client, which is wiped
+            None => Some(Zeroizing::new(value.expose_bytes().to_vec())),
         };
         Ok(Self { text, binary })
+    }
+
+    fn text(&self) -> Option<String> {
+        self.text.as_deref().cloned()
+    }
+
+    fn binary(&self) -> Option<Blob> {
+        self.binary.as_deref().cloned().map(Blob::new)
     }
 }
 
@@ -216,8 +226,8 @@ impl Store {
             aws.put_secret_value()
                 .secret_id(id)
                 .client_request_token(token)
-                .set_secret_string(content.text.clone())
-                .set_secret_binary(content.binary.clone())
+                .set_secret_string(content.text())
+                .set_secret_binary(content.binary())
                 .version_stages(label)
                 .send()
         };
@@ -240,8 +250,8 @@ impl Store {
             aws.create_secret()
                 .name(id)
                 .client_request_token(token)
-                .set_secret_string(content.text.clone())
-                .set_secret_binary(content.binary.clone())
+                .set_secret_string(content.text())
+                .set_secret_binary(content.binary())
                 .send()
         };
         let answer = self.client.call_with_token(&what, send).await?;

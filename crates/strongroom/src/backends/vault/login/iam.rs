@@ -9,12 +9,11 @@ use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
 use base64ct::{Base64, Encoding as _};
-use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use crate::backends::Connect;
 use crate::backends::aws;
-use crate::backends::vault::raw::object;
+use crate::backends::vault::raw::{object, object_of_lists};
 use crate::backends::vault::settings::wrong;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -66,9 +65,9 @@ impl Iam {
         let region = self.region.as_deref().unwrap_or(GLOBAL);
         let credentials = aws::credentials(connect, region).await?;
         let (url, headers) = self.signed(&credentials, SystemTime::now())?;
-        let base64 = |text: &str| Base64::encode_string(text.as_bytes());
-        let (url, headers) = (base64(&url), Zeroizing::new(base64(&headers)));
-        let body = base64(BODY);
+        let base64 = |text: &[u8]| Base64::encode_string(text);
+        let (url, headers) = (base64(url.as_bytes()), Zeroizing::new(base64(&headers)));
+        let body = base64(BODY.as_bytes());
         let mut fields = vec![
             ("iam_http_request_method", "POST"),
             ("iam_request_url", &*url),
@@ -81,12 +80,12 @@ impl Iam {
         Ok(object(&fields))
     }
 
-    /// The address of the request, and its headers as a JSON object.
+    /// The address of the request, and its headers as a JSON object. A header may be a session token.
     fn signed(
         &self,
         credentials: &Credentials,
         now: SystemTime,
-    ) -> Result<(String, Zeroizing<String>)> {
+    ) -> Result<(String, Zeroizing<Vec<u8>>)> {
         let host = match &self.region {
             None => "sts.amazonaws.com".to_owned(),
             Some(region) if region.starts_with("cn-") => format!("sts.{region}.amazonaws.com.cn"),
@@ -113,12 +112,8 @@ impl Iam {
         let (signed, _) = sign(request.map_err(|_| unfit())?, &parameters)
             .map_err(|_| unfit())?
             .into_parts();
-        let given = headers.into_iter().chain(signed.headers());
-        let list = |value: &str| Value::from(vec![value]);
-        let headers: Map<_, _> = given
-            .map(|(name, value)| (name.to_owned(), list(value)))
-            .collect();
-        Ok((url, Zeroizing::new(Value::Object(headers).to_string())))
+        let given: Vec<_> = headers.into_iter().chain(signed.headers()).collect();
+        Ok((url, object_of_lists(&given)))
     }
 }
 
@@ -127,6 +122,7 @@ mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
     use hmac::{Hmac, KeyInit as _, Mac as _};
+    use serde_json::Value;
     use sha2::{Digest as _, Sha256};
 
     use super::*;
@@ -185,7 +181,7 @@ mod tests {
                 Credentials::new("AKIDEXAMPLE", "not-a-secret-key", token, None, "test");
             let iam = iam(server_id, region);
             let (url, headers) = iam.signed(&credentials, now).unwrap();
-            let headers: Value = serde_json::from_str(&headers).unwrap();
+            let headers: Value = serde_json::from_slice(&headers).unwrap();
             let signed = headers["authorization"][0].as_str().unwrap();
             let wanted = signature(&headers, region.unwrap_or(GLOBAL), "not-a-secret-key");
             assert!(signed.ends_with(&format!("Signature={wanted}")), "{signed}");
