@@ -269,7 +269,7 @@ mod tests {
 
     #[test]
     fn unsafe_has_one_room() {
-        let check = |path| found(no_unsafe, &[(path, "unsafe { x() }")]);
+        let check = |path: &str| found(no_unsafe, &[(path, "unsafe { x() }")]);
         for inside in ["locked.rs", "locked/map.rs"] {
             assert!(check(&format!("crates/strongroom/src/{inside}")).is_empty());
         }
