@@ -110,6 +110,7 @@ pub mod conformance;
 pub mod policy;
 pub mod provider;
 pub mod rotation;
+pub mod trust;
 
 mod backends;
 mod chain;
@@ -121,6 +122,9 @@ mod error;
 mod events;
 mod examination;
 mod factory;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod generate;
 mod health;
 mod layers;
