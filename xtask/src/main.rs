@@ -6,7 +6,9 @@ mod bench;
 mod command;
 mod deny;
 mod examples;
+mod fuzz;
 mod mutate;
+mod page;
 mod rust_code;
 mod servers;
 mod sources;
@@ -28,6 +30,9 @@ Chores:
   bench  runs the benchmarks and writes docs/performance.md
   mutate [COUNT]
          opens so many mutated sealed files, 10 million if not told
+  fuzz [TARGET…] [--minutes N | --runs N] [--jobs N] [--sanitizer address] [--record PAGE]
+         runs the fuzz targets of fuzz/: for five minutes over all of them if not told,
+         or N runs of each; fails if one crashes or hangs
   servers [install | -- COMMAND]
          starts the servers that tests talk to, and prints their variables;
          or only installs them; or runs a command with them and stops them
@@ -42,6 +47,7 @@ fn main() -> ExitCode {
         ["bench"] => bench::run(),
         ["mutate"] => mutate::run("10000000"),
         ["mutate", count] => mutate::run(count),
+        ["fuzz", args @ ..] => fuzz::run(args),
         ["servers", args @ ..] => match servers::run(args) {
             Ok(code) => return code,
             Err(failure) => Err(failure),
