@@ -17,6 +17,8 @@ mod files;
 #[cfg(unix)]
 mod git;
 mod harness;
+#[cfg(unix)]
+mod hostile;
 mod program;
 #[cfg(unix)]
 mod project;
