@@ -67,7 +67,8 @@ pub fn name(data: &[u8]) {
     };
     assert!(text.len() <= MAX_NAME_BYTES);
     assert_eq!(name.as_str(), text);
-    assert_eq!(SecretName::parse(name.to_string()).ok(), Some(name.clone()));
+    let printed = name.to_string();
+    assert_eq!(SecretName::parse(printed).ok(), Some(name.clone()));
     let joined = match name.field() {
         Some(field) => format!("{}#{field}", name.path()),
         None => name.path().to_owned(),

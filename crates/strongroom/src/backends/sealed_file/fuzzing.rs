@@ -1,5 +1,11 @@
 //! What the fuzz target of sealed files runs.
 
+#![allow(
+    clippy::missing_panics_doc,
+    clippy::panic,
+    reason = "to panic is what these functions are for"
+)]
+
 use super::entries::DataKey;
 use super::format::{self, Document};
 use super::key::SlotKey;

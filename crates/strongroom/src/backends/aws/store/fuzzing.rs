@@ -1,6 +1,12 @@
 //! What the fuzz targets of AWS's answers run: AWS's own client decodes the bytes, we what it makes of
 //! them. No error holds anything that the server wrote but its code and the keys of a secret.
 
+#![allow(
+    clippy::missing_panics_doc,
+    clippy::panic,
+    reason = "to panic is what these functions are for"
+)]
+
 use std::sync::{Arc, OnceLock};
 
 use aws_sdk_secretsmanager::config::RuntimePlugin as _;

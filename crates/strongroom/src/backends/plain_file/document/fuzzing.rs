@@ -1,5 +1,11 @@
 //! What the fuzz targets of plain files run.
 
+#![allow(
+    clippy::missing_panics_doc,
+    clippy::panic,
+    reason = "to panic is what these functions are for"
+)]
+
 use zeroize::Zeroizing;
 
 use super::super::dotenv::Dotenv;
