@@ -1,6 +1,5 @@
 //! What is committed for the fuzz targets runs on every toolchain.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -49,6 +48,8 @@ fn every_former_crash_is_withstood() {
 #[cfg(all(feature = "aws", feature = "vault", feature = "yaml"))]
 #[test]
 fn every_target_has_a_program_and_no_folder_is_of_none() {
+    use std::collections::BTreeSet;
+
     let named: BTreeSet<_> = TARGETS.iter().map(|(name, _)| (*name).to_owned()).collect();
     let stems = |folder: &str| -> BTreeSet<String> {
         let stem = |path: &PathBuf| path.file_stem().unwrap().to_str().unwrap().to_owned();
