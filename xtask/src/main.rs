@@ -7,9 +7,11 @@ mod command;
 mod constant_time;
 mod deny;
 mod examples;
+mod fuzz;
 mod miri;
 mod mutate;
 mod package;
+mod page;
 mod program;
 mod rust_code;
 mod security;
@@ -35,6 +37,9 @@ Chores:
          measures whether comparisons tell by their time where they differ
   exposures
          lists what is `unsafe`, a danger, or exposes bytes of a secret, with reasons
+  fuzz [TARGET…] [--minutes N | --runs N] [--jobs N] [--sanitizer address] [--record PAGE]
+         runs the fuzz targets of fuzz/: for five minutes over all of them if not told,
+         or N runs of each; fails if one crashes or hangs
   miri   runs the tests of what is `unsafe` under Miri and AddressSanitizer
   mutate [COUNT]
          opens so many mutated sealed files, 10 million if not told
@@ -57,16 +62,17 @@ fn main() -> ExitCode {
     let outcome = match args.as_slice() {
         ["test"] => test::run(),
         ["bench"] => bench::run(),
-        ["exposures"] => sources::show_exposures(),
-        ["package"] => package::run(false).map(|done| println!("{done}")),
-        ["package", "--verify"] => package::run(true).map(|done| println!("{done}")),
-        ["miri"] => miri::run(),
-        ["mutate"] => mutate::run("10000000"),
-        ["mutate", count] => mutate::run(count),
         ["constant-time"] => constant_time::run(),
-        ["security"] => security::run(false),
-        ["security", "--write"] => security::run(true),
+        ["exposures"] => sources::show_exposures(),
+        ["fuzz", args @ ..] => fuzz::run(args),
+        ["miri"] => miri::run(),
+        ["mutate", count] => mutate::run(count),
+        ["mutate"] => mutate::run("10000000"),
+        ["package", "--verify"] => package::run(true).map(|done| println!("{done}")),
+        ["package"] => package::run(false).map(|done| println!("{done}")),
         ["program"] => program::run(),
+        ["security", "--write"] => security::run(true),
+        ["security"] => security::run(false),
         ["servers", args @ ..] => match servers::run(args) {
             Ok(code) => return code,
             Err(failure) => Err(failure),

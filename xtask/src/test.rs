@@ -20,6 +20,9 @@ pub(crate) fn run() -> Result<()> {
         Step::new("format, benchmarks", || {
             run_cargo("fmt --all --manifest-path benches/Cargo.toml -- --check")
         }),
+        Step::new("format, fuzz targets", || {
+            run_cargo("fmt --manifest-path fuzz/Cargo.toml -- --check")
+        }),
         Step::new("sources", sources::check),
         // For every platform, since cargo-deny looks at all of them and must not need the network.
         Step::new("fetch", || run_cargo("fetch --locked")),

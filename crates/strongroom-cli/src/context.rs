@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io::{self, IsTerminal as _};
+use std::path::Path;
 
 use strongroom::sealed_file::SealedFile;
 use strongroom::{
@@ -48,9 +49,15 @@ impl<'a> Context<'a> {
         SecretsFactory::backends().iter().chain(self.backends)
     }
 
+    /// Returns the manifest that was named on the command line.
+    pub(crate) fn manifest(&self) -> Option<&Path> {
+        self.global.manifest.as_deref()
+    }
+
     /// Prepares a boot as the environment and the global options say.
     ///
-    /// The tool runs in directories of others: a manifest that it merely finds is not trusted.
+    /// The tool runs in directories of others: a manifest that it merely finds is not trusted, unless
+    /// the user vouched for it.
     pub(crate) fn builder(&self) -> Result<SecretsBuilder, Error> {
         let mut builder = SecretsFactory::builder()
             .env(self.env.clone())

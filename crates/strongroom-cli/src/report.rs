@@ -9,6 +9,7 @@ use anstream::{AutoStream, ColorChoice};
 use clap::ValueEnum;
 use clap::builder::styling::{AnsiColor, Style};
 use serde::Serialize;
+use serde_json::ser::Formatter;
 use strongroom::{Error, Finding, Report, SecretName, Severity};
 
 use crate::args::{Color, Format, Global};
@@ -201,9 +202,29 @@ fn write_json(body: &impl Serialize) -> io::Result<()> {
         body,
     };
     let mut out = io::stdout().lock();
-    serde_json::to_writer(&mut out, &document)?;
+    let mut json = serde_json::Serializer::with_formatter(&mut out, Escaped);
+    document.serialize(&mut json)?;
     out.write_all(b"\n")?;
     out.flush()
+}
+
+/// Escapes what JSON may leave as it is and a terminal obeys: DEL, and the control characters of Latin-1.
+struct Escaped;
+
+impl Formatter for Escaped {
+    fn write_string_fragment<W>(&mut self, out: &mut W, fragment: &str) -> io::Result<()>
+    where
+        W: ?Sized + Write,
+    {
+        for part in fragment.split_inclusive(char::is_control) {
+            let plain = part.trim_end_matches(char::is_control);
+            out.write_all(plain.as_bytes())?;
+            if let Some(control) = part.chars().next_back().filter(|c| c.is_control()) {
+                write!(out, "\\u{:04x}", u32::from(control))?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Reports whether standard output is a terminal.
@@ -254,7 +275,9 @@ fn causes(error: &Error) -> Vec<String> {
 
 /// Replaces control characters: a manifest or a path of others must not steer the terminal.
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
-    let steers = |c: char| c.is_control() && c != '\n';
+    // What turns the direction of the text makes it read as something else.
+    let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let steers = |c: char| (c.is_control() && c != '\n') || turns(c);
     if text.contains(steers) {
         Cow::Owned(text.replace(steers, "\u{fffd}"))
     } else {
@@ -286,7 +309,19 @@ mod tests {
     #[test]
     fn control_characters_are_not_printed() {
         assert_eq!(printable("a\u{1b}[2Jb\r\nc"), "a\u{fffd}[2Jb\u{fffd}\nc");
+        assert_eq!(printable("a\u{9b}31mb\u{202e}c"), "a\u{fffd}31mb\u{fffd}c");
         assert!(matches!(printable("plain ✗"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn json_says_the_same_without_a_control_character() {
+        let text = "a\u{9b}31m\u{7f}\u{85}\u{1b}\n✗";
+        let mut out = Vec::new();
+        let mut json = serde_json::Serializer::with_formatter(&mut out, Escaped);
+        text.serialize(&mut json).unwrap();
+        let written = String::from_utf8(out).unwrap();
+        assert!(!written.contains(char::is_control), "{written:?}");
+        assert_eq!(serde_json::from_str::<String>(&written).unwrap(), text);
     }
 
     #[test]

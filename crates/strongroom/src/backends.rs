@@ -24,6 +24,17 @@ mod plain_file;
 pub mod sealed_file;
 mod vault;
 
+/// What the fuzz targets of the backends run.
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing {
+    #[cfg(feature = "aws")]
+    pub use super::aws::fuzzing::*;
+    pub use super::plain_file::fuzzing::*;
+    pub use super::sealed_file::fuzzing::*;
+    #[cfg(feature = "vault")]
+    pub use super::vault::fuzzing::*;
+}
+
 pub use memory::{Fault, Memory, Operation};
 pub(crate) use sealed_file::Bundle;
 
@@ -36,6 +47,23 @@ pub(crate) const ALL: &[Backend] = &[
     plain_file::BACKEND,
     memory::BACKEND,
 ];
+
+/// The most names that a server is asked to list: one after the other they are looked at and kept.
+#[cfg(any(feature = "aws", feature = "vault"))]
+const MAX_LISTED: usize = 10_000;
+
+/// Refuses a listing that goes on beyond [`MAX_LISTED`] names.
+#[cfg(any(feature = "aws", feature = "vault"))]
+fn check_listed(names: usize, shown: &str) -> Result<()> {
+    if names <= MAX_LISTED {
+        return Ok(());
+    }
+    let message = format!("{shown} holds more than {MAX_LISTED} names there, too many to list");
+    Err(
+        crate::error::Error::new(crate::error::ErrorKind::Unsupported, message)
+            .with_help("list those that begin with a longer prefix"),
+    )
+}
 
 /// A future that a [`Backend`]'s `open` returns.
 pub type Opening = Pin<Box<dyn Future<Output = Result<Arc<dyn SecretProvider>>> + Send>>;
@@ -468,3 +496,16 @@ fn not_in_this_build(connect: &Connect, what: &'static str, remedy: &'static str
 
 #[cfg(test)]
 mod conformance_tests;
+
+#[cfg(all(test, any(feature = "aws", feature = "vault")))]
+mod listing {
+    use super::*;
+
+    #[test]
+    fn a_listing_is_bounded() {
+        assert!(check_listed(MAX_LISTED, "vault://v/").is_ok());
+        let error = check_listed(MAX_LISTED + 1, "vault://v/").unwrap_err();
+        assert_eq!(error.kind(), crate::error::ErrorKind::Unsupported);
+        assert!(error.to_string().contains("10000"), "{error}");
+    }
+}

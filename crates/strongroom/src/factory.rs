@@ -10,7 +10,7 @@ use crate::env::Env;
 use crate::error::{Error, ErrorKind, Result};
 use crate::layers;
 use crate::load::FromSecrets;
-use crate::manifest::{self, Manifest};
+use crate::manifest;
 use crate::provider::{Description, SecretProvider};
 use crate::provider_url::ProviderUrl;
 use crate::rails::Rail;
@@ -121,7 +121,8 @@ impl SecretsBuilder {
     /// credential of the environment to an address that stands there alone.
     ///
     /// A service trusts its own working directory. A tool that runs in directories of others, a
-    /// fresh checkout for example, must not.
+    /// fresh checkout for example, must not, unless the user vouches for this very text
+    /// ([`trust`](crate::trust)).
     #[must_use]
     pub fn distrust_found_manifest(mut self) -> Self {
         self.distrust_found_manifest = true;
@@ -267,11 +268,6 @@ impl SecretsBuilder {
         self.connect_as(plan).await?.boot().await
     }
 
-    /// Reports whether nobody vouches for what this manifest says.
-    fn distrusts(&self, manifest: &Manifest) -> bool {
-        self.distrust_found_manifest && manifest.found_by_search
-    }
-
     /// What the chosen backend gets, once the guard rails let its address through.
     fn connect_to_chosen(&self, plan: &Plan) -> Result<Connect> {
         let chosen = plan.detection.chosen()?;
@@ -285,7 +281,7 @@ impl SecretsBuilder {
         }
         let url = chosen.url.as_ref();
         let url = url.ok_or_else(|| Error::new(ErrorKind::Config, "it has no address"))?;
-        let trusted = !chosen.in_manifest || !self.distrusts(&plan.manifest);
+        let trusted = !chosen.in_manifest || !plan.manifest.distrusted;
         self.connect_to(plan, url, chosen.base_dir.clone(), trusted, None)
     }
 
@@ -299,7 +295,7 @@ impl SecretsBuilder {
     ) -> Result<Connect> {
         detection::check_allowed(&plan.manifest, url)?;
         let base_dir = plan.manifest.base_dir.clone();
-        let trusted = !self.distrusts(&plan.manifest);
+        let trusted = !plan.manifest.distrusted;
         self.connect_to(plan, url, base_dir, trusted, source)
     }
 

@@ -114,6 +114,7 @@ pub mod conformance;
 pub mod policy;
 pub mod provider;
 pub mod rotation;
+pub mod trust;
 
 mod backends;
 mod chain;
@@ -125,6 +126,9 @@ mod error;
 mod events;
 mod examination;
 mod factory;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod generate;
 mod harden;
 mod health;

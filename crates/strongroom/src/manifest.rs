@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::provider_url::ProviderUrl;
 use crate::rails::Rail;
 use crate::report::Finding;
-use crate::snapshot;
+use crate::{snapshot, trust};
 
 mod document;
 mod layers;
@@ -25,7 +25,7 @@ pub(crate) use schema::suggest;
 pub(crate) const FILE_NAME: &str = "strongroom.toml";
 
 /// The most bytes a manifest may have.
-const MAX_BYTES: usize = 1024 * 1024;
+pub(crate) const MAX_BYTES: usize = 1024 * 1024;
 
 /// Where the manifest is taken from.
 #[derive(Clone, Default)]
@@ -57,8 +57,10 @@ pub(crate) struct Manifest {
     pub(crate) origin: Option<String>,
     /// The directory that its relative paths start from.
     pub(crate) base_dir: PathBuf,
-    /// Whether it was found by searching, not named by anybody.
-    pub(crate) found_by_search: bool,
+    /// Where it was found by searching; `None` if somebody named it.
+    pub(crate) found: Option<Found>,
+    /// Whether nobody vouches for what it says.
+    pub(crate) distrusted: bool,
     pub(crate) provider: Option<(ProviderUrl, String)>,
     pub(crate) allow_providers: Option<Vec<String>>,
     pub(crate) providers: BTreeMap<String, ProviderUrl>,
@@ -74,6 +76,14 @@ pub(crate) struct Manifest {
     pub(crate) settings: Vec<Setting>,
     /// What is allowed, and probably not meant.
     pub(crate) warnings: Vec<Finding>,
+}
+
+/// A manifest that was found by searching.
+#[derive(Debug, Clone)]
+pub(crate) struct Found {
+    pub(crate) path: PathBuf,
+    /// The SHA-256 of its text.
+    pub(crate) sha256: String,
 }
 
 /// One setting of the manifest, and where it came from.
@@ -135,7 +145,7 @@ struct Located {
     name: String,
     text: String,
     base_dir: PathBuf,
-    found_by_search: bool,
+    found: Option<Found>,
 }
 
 fn locate(choice: &Choice, env: &Env) -> Result<Option<Located>> {
@@ -145,7 +155,7 @@ fn locate(choice: &Choice, env: &Env) -> Result<Option<Located>> {
                 name: "the compiled-in manifest".to_owned(),
                 text: text.clone(),
                 base_dir: env.working_dir().to_owned(),
-                found_by_search: false,
+                found: None,
             }));
         }
         Choice::File(path) => Some(path.clone()),
@@ -158,9 +168,12 @@ fn locate(choice: &Choice, env: &Env) -> Result<Option<Located>> {
     match read_text_file(&path, MAX_BYTES) {
         Ok(text) => Ok(Some(Located {
             name: shown(&path, env),
-            text,
             base_dir: path.parent().unwrap_or(Path::new(".")).to_owned(),
-            found_by_search,
+            found: found_by_search.then(|| Found {
+                path: path.clone(),
+                sha256: trust::digest(&text),
+            }),
+            text,
         })),
         Err(error) if found_by_search && error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => {

@@ -8,6 +8,9 @@ use serde::{Serialize, Serializer};
 
 use crate::error::{Error, ErrorKind, Result};
 
+/// The most bytes of an address that is parsed.
+pub(crate) const MAX_URL_BYTES: usize = 2048;
+
 /// What must be escaped in a path for the text to parse back to the same address.
 const PATH: &AsciiSet = &CONTROLS.add(b' ').add(b'%').add(b'?').add(b'#');
 /// The same for keys and values of a query.
@@ -16,7 +19,8 @@ const QUERY: &AsciiSet = &PATH.add(b'&').add(b'=').add(b'+');
 /// The address of a provider, `scheme://authority/path?key=value` or `scheme:path?key=value`.
 ///
 /// The path and the query's values are percent-decoded. A user name or password in the authority
-/// is refused: an address is shown in traces and logs, and credentials have their own variables.
+/// is refused: an address is shown in traces and logs, and credentials have their own variables. One that
+/// is parsed has at most 2048 bytes.
 ///
 /// ```
 /// use strongroom::ProviderUrl;
@@ -136,6 +140,9 @@ impl FromStr for ProviderUrl {
 
     // No message here quotes the text: it may hold a credential in a place where none belongs.
     fn from_str(text: &str) -> Result<Self> {
+        if text.len() > MAX_URL_BYTES {
+            return Err(malformed("a provider address has at most 2048 bytes"));
+        }
         let (scheme, rest) = text
             .split_once(':')
             .ok_or_else(|| malformed("a provider address begins with its scheme and a colon"))?;
@@ -218,7 +225,15 @@ impl fmt::Display for ProviderUrl {
         if let Some(authority) = &self.authority {
             write!(f, "//{authority}")?;
         }
-        write!(f, "{}", utf8_percent_encode(&self.path, PATH))?;
+        let path = match self.path.strip_prefix("//") {
+            // Two slashes would begin an authority.
+            Some(rest) if self.authority.is_none() => {
+                f.write_str("/%2F")?;
+                rest
+            }
+            _ => &self.path,
+        };
+        write!(f, "{}", utf8_percent_encode(path, PATH))?;
         for (at, (key, value)) in self.query.iter().enumerate() {
             let separator = if at == 0 { '?' } else { '&' };
             let (key, value) = (
@@ -276,6 +291,22 @@ mod tests {
         assert_eq!(parse("vault://[::1]:8200/kv/app").host(), Some("::1"));
         assert_eq!(parse("memory:").path(), "");
         assert_eq!(parse("VAULT+HTTP://h/").base_scheme(), "vault");
+    }
+
+    #[test]
+    fn the_length_is_bounded() {
+        let of = |length: usize| format!("file:{}", "a".repeat(length - "file:".len()));
+        assert!(of(MAX_URL_BYTES).parse::<ProviderUrl>().is_ok());
+        let error = of(MAX_URL_BYTES + 1).parse::<ProviderUrl>().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.to_string().contains("2048 bytes"), "{error}");
+    }
+
+    #[test]
+    fn a_path_of_two_slashes_stays_a_path() {
+        let url = parse("file:%2F%2Fhost/path");
+        assert_eq!((url.authority(), url.path()), (None, "//host/path"));
+        assert_eq!(parse(&url.to_string()), url);
     }
 
     #[test]

@@ -21,6 +21,8 @@ mod git;
 #[cfg(target_os = "linux")]
 mod harden;
 mod harness;
+#[cfg(unix)]
+mod hostile;
 mod program;
 #[cfg(unix)]
 mod project;

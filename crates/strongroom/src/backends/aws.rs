@@ -26,6 +26,9 @@ mod settings;
 #[cfg(feature = "aws")]
 mod store;
 
+#[cfg(all(feature = "aws", any(test, fuzzing)))]
+pub(super) use store::fuzzing;
+
 pub(super) const BACKEND: Backend = Backend::new("aws", "AWS Secrets Manager", open)
     .with_url_keys(&["recovery_days"])
     .with_credentials(CREDENTIALS)

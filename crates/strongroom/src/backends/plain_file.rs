@@ -29,6 +29,9 @@ mod document;
 mod dotenv;
 mod spelling;
 
+#[cfg(any(test, fuzzing))]
+pub(super) use document::fuzzing;
+
 #[cfg(test)]
 mod tests;
 

@@ -22,6 +22,8 @@ mod doctor;
 mod entries;
 mod fields;
 mod format;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod key;
 mod merge;
 mod outline;

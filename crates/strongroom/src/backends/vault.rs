@@ -10,6 +10,8 @@ use crate::rails::Rail;
 mod answer;
 #[cfg(feature = "vault")]
 mod doctor;
+#[cfg(all(feature = "vault", any(test, fuzzing)))]
+pub(super) mod fuzzing;
 #[cfg(feature = "vault")]
 mod kv;
 #[cfg(feature = "vault")]

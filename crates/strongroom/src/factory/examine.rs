@@ -127,7 +127,7 @@ impl SecretsBuilder {
             1 => "1 declared secret".to_owned(),
             all => format!("{all} declared secrets"),
         };
-        let trust = match self.distrusts(&plan.manifest) {
+        let trust = match plan.manifest.distrusted {
             true => "nobody named it, so it is not trusted with `danger_…` keys and credentials",
             false => "trusted",
         };

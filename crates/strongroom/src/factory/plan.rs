@@ -13,6 +13,7 @@ use crate::manifest::{self, Manifest};
 use crate::provider_url::ProviderUrl;
 use crate::rails::GuardRails;
 use crate::report::Finding;
+use crate::trust::{self, Standing};
 
 /// The decision, and what it stands on.
 pub(super) struct Plan {
@@ -40,26 +41,8 @@ impl SecretsBuilder {
         };
         let mut manifest = Manifest::load(&self.manifest, &env, (&profile, named))?;
         warnings.append(&mut manifest.warnings);
-        if self.distrusts(&manifest) {
-            for rail in std::mem::take(&mut manifest.overridden) {
-                warnings.push(Finding::warning(
-                    None,
-                    "untrusted-manifest",
-                    format!(
-                        "`{}` is ignored: nobody named this manifest",
-                        rail.override_key()
-                    ),
-                    "name it with --manifest if you trust what it says",
-                ));
-            }
-        }
-        if self.distrusts(&manifest) && manifest.snapshot.take().is_some() {
-            warnings.push(Finding::warning(
-                None,
-                "untrusted-manifest",
-                "`snapshot` is ignored: nobody named this manifest",
-                "name it with --manifest if you trust what it says",
-            ));
+        if self.distrust_found_manifest {
+            warnings.append(&mut distrust(&mut manifest, &env));
         }
         let rails = GuardRails::new(choice.deployment, manifest.overridden.iter().copied());
         let mut declared = manifest.secrets.clone();
@@ -164,6 +147,47 @@ impl SecretsBuilder {
             }
         }
     }
+}
+
+/// Takes out of a manifest what nobody vouches for, and says so.
+fn distrust(manifest: &mut Manifest, env: &Env) -> Vec<Finding> {
+    const HELP: &str =
+        "if you trust what it says, name it with --manifest, or record it by `strongroom trust`";
+    let mut warnings = Vec::new();
+    let mut warn = |message: String, help: &str| {
+        warnings.push(Finding::warning(None, "untrusted-manifest", message, help));
+    };
+    let Some(found) = &manifest.found else {
+        return warnings;
+    };
+    match trust::standing(env, &found.path, &found.sha256) {
+        Ok(Standing::Trusted) => return warnings,
+        Ok(Standing::Unknown) => {}
+        Ok(Standing::Changed) => warn(
+            "this manifest has changed since you trusted it, so it is not trusted now".to_owned(),
+            "look at what changed; then record it again by `strongroom trust`",
+        ),
+        Err(error) => warn(
+            format!("no manifest is trusted: {error}"),
+            error.help().unwrap_or(HELP),
+        ),
+    }
+    manifest.distrusted = true;
+    for key in take_what_needs_trust(manifest) {
+        warn(
+            format!("`{key}` is ignored: nobody named this manifest"),
+            HELP,
+        );
+    }
+    warnings
+}
+
+/// Takes every section out that a manifest of somebody else's must not have, and names them.
+fn take_what_needs_trust(manifest: &mut Manifest) -> Vec<&'static str> {
+    let rails = std::mem::take(&mut manifest.overridden);
+    let mut taken: Vec<_> = rails.iter().map(|rail| rail.override_key()).collect();
+    taken.extend(manifest.snapshot.take().map(|_| "snapshot"));
+    taken
 }
 
 fn explicit(looked_for: &str, url: Option<ProviderUrl>) -> Probe {

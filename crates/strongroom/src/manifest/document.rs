@@ -21,6 +21,8 @@ pub(super) struct Document {
     name: String,
     profiles: Map<Profile, Dict>,
     lines: BTreeMap<Vec<String>, usize>,
+    /// Where each line begins: counting them for each key would take as long as the text.
+    starts: Vec<usize>,
 }
 
 impl Document {
@@ -39,10 +41,13 @@ impl Document {
             name: name.to_owned(),
             profiles: Map::new(),
             lines: BTreeMap::new(),
+            starts: std::iter::once(0)
+                .chain(text.match_indices('\n').map(|(at, _)| at.saturating_add(1)))
+                .collect(),
         };
         for (key, value) in table.get_ref() {
             let profile = key.get_ref().as_ref();
-            let line = position(text, key.span().start).0;
+            let line = document.line(key.span().start);
             check_profile(profile).map_err(|problem| {
                 let message = format!("{name}, line {line}: `{profile}` {problem}");
                 Error::new(ErrorKind::Config, message)
@@ -54,10 +59,14 @@ impl Document {
                     .with_help("put it under [default], or under a deployment's [production]"));
             };
             document.lines.insert(vec![profile.to_owned()], line);
-            let dict = document.table(text, table, &mut vec![profile.to_owned()])?;
+            let dict = document.table(table, &mut vec![profile.to_owned()])?;
             document.profiles.insert(Profile::new(profile), dict);
         }
         Ok(document)
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 
     pub(super) fn profiles(&self) -> &Map<Profile, Dict> {
@@ -72,20 +81,25 @@ impl Document {
         }
     }
 
-    fn table(&mut self, text: &str, table: &DeTable<'_>, path: &mut Vec<String>) -> Result<Dict> {
+    /// The line of a byte offset, from 1.
+    fn line(&self, offset: usize) -> usize {
+        self.starts.partition_point(|start| *start <= offset)
+    }
+
+    fn table(&mut self, table: &DeTable<'_>, path: &mut Vec<String>) -> Result<Dict> {
         let mut dict = Dict::new();
         for (key, value) in table {
             path.push(key.get_ref().clone().into_owned());
-            self.lines
-                .insert(path.clone(), position(text, key.span().start).0);
-            let value = self.value(text, value.get_ref(), path)?;
+            let line = self.line(key.span().start);
+            self.lines.insert(path.clone(), line);
+            let value = self.value(value.get_ref(), path)?;
             dict.insert(key.get_ref().clone().into_owned(), value);
             path.pop();
         }
         Ok(dict)
     }
 
-    fn value(&mut self, text: &str, value: &DeValue<'_>, path: &mut Vec<String>) -> Result<Value> {
+    fn value(&mut self, value: &DeValue<'_>, path: &mut Vec<String>) -> Result<Value> {
         Ok(match value {
             DeValue::String(text) => Value::from(text.as_ref()),
             DeValue::Boolean(flag) => Value::from(*flag),
@@ -96,12 +110,10 @@ impl Document {
                 )
             }
             DeValue::Array(items) => {
-                let items = items
-                    .iter()
-                    .map(|item| self.value(text, item.get_ref(), path));
+                let items = items.iter().map(|item| self.value(item.get_ref(), path));
                 Value::from(items.collect::<Result<Vec<_>>>()?)
             }
-            DeValue::Table(table) => Value::from(self.table(text, table, path)?),
+            DeValue::Table(table) => Value::from(self.table(table, path)?),
             DeValue::Float(_) => return Err(self.unreadable(path, "a number with a fraction")),
             DeValue::Datetime(_) => return Err(self.unreadable(path, "a date")),
         })

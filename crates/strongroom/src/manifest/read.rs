@@ -74,11 +74,17 @@ pub(super) fn read(
         snapshot.key_file = located.base_dir.join(&snapshot.key_file);
     }
     manifest.base_dir = located.base_dir;
-    manifest.found_by_search = located.found_by_search;
+    manifest.found = located.found;
     manifest.settings = reader.settings;
     manifest.warnings = schema::nearly_deployments(document);
     Ok(manifest)
 }
+
+/// The most secrets that a manifest may declare.
+const MAX_SECRETS: usize = 1024;
+
+/// The most providers that a manifest may name.
+const MAX_PROVIDERS: usize = 64;
 
 pub(super) struct Reader<'a> {
     document: &'a Document,
@@ -97,8 +103,9 @@ impl Reader<'_> {
         if let Some(value) = dict.get("allow_providers") {
             manifest.allow_providers = Some(self.texts(value, &["allow_providers"])?);
         }
-        for name in self.dict(dict, &["providers"])?.keys() {
-            let providers = self.dict(dict, &["providers"])?;
+        let providers = self.dict(dict, &["providers"])?;
+        self.at_most(MAX_PROVIDERS, &providers, "providers")?;
+        for name in providers.keys() {
             if let Some((url, _)) = self.address(&providers, &["providers", name])? {
                 if let Some(value) = providers
                     .get(name)
@@ -124,6 +131,7 @@ impl Reader<'_> {
         manifest.cache = self.cache(dict)?;
         manifest.snapshot = self.snapshot(dict, &manifest.cache)?;
         let secrets = self.dict(dict, &["secrets"])?;
+        self.at_most(MAX_SECRETS, &secrets, "secrets")?;
         for (name, value) in &secrets {
             let mut declared = self.secret(name, value)?;
             if let Some(provider) = declared.source.as_ref().and_then(|s| s.provider.as_deref())
@@ -141,6 +149,15 @@ impl Reader<'_> {
             manifest.secrets.push(declared);
         }
         Ok(manifest)
+    }
+
+    fn at_most(&self, most: usize, dict: &Dict, what: &str) -> Result<()> {
+        if dict.len() <= most {
+            return Ok(());
+        }
+        let name = self.document.name();
+        let message = format!("{name}: it has {} {what}; {most} are the most", dict.len());
+        Err(Error::new(ErrorKind::Config, message))
     }
 
     fn secret(&mut self, text: &str, value: &Value) -> Result<Declared> {

@@ -11,6 +11,7 @@
 
 #[cfg(feature = "aws")]
 mod aws;
+mod bounds;
 mod canary;
 mod chains;
 mod conformance;

@@ -2,6 +2,7 @@
 
 pub(crate) mod admin;
 mod auth;
+mod bounds;
 mod calls;
 mod canary;
 mod conformance;

@@ -17,7 +17,7 @@ use crate::backends::files::batch::repeat;
 use crate::env::Env;
 use crate::error::{Error, ErrorKind, Result};
 
-mod container;
+pub(super) mod container;
 mod roles;
 mod sdk;
 mod sts;

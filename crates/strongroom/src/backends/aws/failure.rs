@@ -7,6 +7,7 @@ use std::time::Duration;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
+use super::http::Unfit;
 use crate::error::{Error, ErrorKind};
 
 /// A failed call: AWS's code for it, where AWS answered, and the error for people.
@@ -220,6 +221,15 @@ pub(super) fn not_sent(what: &str, cause: Option<&(dyn StdError + 'static)>) -> 
             let message = format!("{what}: TLS failed: {error}");
             return Error::new(ErrorKind::Config, message)
                 .with_help("look at the endpoint: it may not speak TLS");
+        }
+        None => {}
+    }
+    match causes().find_map(|cause| cause.downcast_ref::<Unfit>()) {
+        Some(unfit @ Unfit::TooLarge) => {
+            return Error::new(ErrorKind::Malformed, format!("{what}: {unfit}"));
+        }
+        Some(unfit @ Unfit::Cut) => {
+            return Error::new(ErrorKind::Transient, format!("{what}: {unfit}"));
         }
         None => {}
     }

@@ -1,23 +1,35 @@
 //! The HTTP client under AWS's own: rustls with ring, the proxy and the CA that the environment
 //! names, and no redirects.
 
+use std::error::Error as StdError;
+use std::fmt;
+
 use aws_sdk_secretsmanager::config::{IntoShared as _, SharedHttpClient};
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_http_client::{Connector, tls};
 use aws_smithy_runtime_api::client::http::{
-    HttpConnectorSettings, SharedHttpConnector, http_client_fn,
+    HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector, http_client_fn,
 };
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::byte_stream::ByteStream;
 use base64ct::{Base64, Encoding as _};
+use bytes::Bytes;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
+use zeroize::Zeroizing;
 
 use super::settings::{CONNECT_TIMEOUT, TIMEOUT, wrong};
 use crate::backends::Connect;
 use crate::env::{Env, read_text_file};
 use crate::error::Result;
+
+/// The most bytes of one answer.
+const MAX_ANSWER: usize = 8 * 1024 * 1024;
 
 /// The most bytes of a file of certificates.
 const MAX_CERTIFICATES: usize = 1024 * 1024;
@@ -37,7 +49,67 @@ pub(super) fn connector(connect: &Connect) -> Result<SharedHttpConnector> {
         .tls_provider(Provider::Rustls(CryptoMode::Ring))
         .tls_context(tls(&connect.env)?)
         .build();
-    Ok(connector.into_shared())
+    Ok(Bounded(connector.into_shared()).into_shared())
+}
+
+/// Takes an answer's body up whole, of at most [`MAX_ANSWER`] bytes: AWS's client has no limit of its own.
+#[derive(Debug)]
+struct Bounded(SharedHttpConnector);
+
+impl HttpConnector for Bounded {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let answer = self.0.call(request);
+        HttpConnectorFuture::new(async move {
+            let mut answer = answer.await?;
+            let body = std::mem::replace(answer.body_mut(), SdkBody::taken());
+            let whole = whole(body).await;
+            *answer.body_mut() =
+                whole.map_err(|unfit| ConnectorError::other(unfit.into(), None))?;
+            Ok(answer)
+        })
+    }
+}
+
+/// Why an answer was not taken up.
+#[derive(Debug)]
+pub(super) enum Unfit {
+    TooLarge,
+    Cut,
+}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TooLarge => "the answer has more than 8 MiB",
+            Self::Cut => "the answer did not come whole",
+        })
+    }
+}
+
+impl StdError for Unfit {}
+
+/// Reads a body into a buffer that is wiped when the last holder is gone.
+async fn whole(body: SdkBody) -> Result<SdkBody, Unfit> {
+    let expected = body.content_length().unwrap_or(4096);
+    let expected = usize::try_from(expected).unwrap_or(usize::MAX);
+    let mut stream = ByteStream::new(body);
+    let mut read = Zeroizing::new(Vec::with_capacity(expected.min(MAX_ANSWER)));
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk.map_err(|_| Unfit::Cut)?;
+        let length = read.len().saturating_add(chunk.len());
+        if length > MAX_ANSWER {
+            return Err(Unfit::TooLarge);
+        }
+        if length > read.capacity() {
+            // Growing in place would leave a copy of what came so far.
+            let room = length.saturating_mul(2).min(MAX_ANSWER);
+            let mut larger = Zeroizing::new(Vec::with_capacity(room));
+            larger.extend_from_slice(&read);
+            read = larger;
+        }
+        read.extend_from_slice(&chunk);
+    }
+    Ok(SdkBody::from(Bytes::from_owner(read)))
 }
 
 /// Hands the pool to a client of the SDK, which would build its own, and read variables for it.
@@ -102,4 +174,22 @@ fn proxy(env: &Env) -> Result<ProxyConfig> {
         return Ok(proxy);
     }
     Ok(ProxyConfig::disabled())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_is_bounded() {
+        let body = |length: usize| SdkBody::from(vec![b'x'; length]);
+        let taken = whole(body(MAX_ANSWER)).await.unwrap();
+        assert_eq!(taken.bytes().unwrap().len(), MAX_ANSWER);
+        let refused = whole(body(MAX_ANSWER + 1)).await.unwrap_err();
+        assert!(refused.to_string().contains("8 MiB"), "{refused}");
+        assert_eq!(
+            whole(SdkBody::empty()).await.unwrap().bytes(),
+            Some(&[][..])
+        );
+    }
 }

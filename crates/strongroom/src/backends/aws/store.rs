@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::SystemTime;
 
+use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
 use aws_sdk_secretsmanager::primitives::{Blob, DateTime};
 use zeroize::Zeroizing;
 
@@ -19,6 +20,8 @@ use crate::secret::{Metadata, Provenance, Secret, Version};
 mod access;
 mod batch;
 mod change;
+#[cfg(any(test, fuzzing))]
+pub(in crate::backends) mod fuzzing;
 mod history;
 mod list;
 mod write;
@@ -61,6 +64,9 @@ struct Described {
     key: Option<String>,
 }
 
+/// The most pages of one answer: each of 100 names, and AWS may leave pages empty.
+const MAX_PAGES: usize = 1_000;
+
 /// The pages of a long answer, each of which names the next.
 #[derive(Default)]
 struct Pages {
@@ -72,12 +78,12 @@ impl Pages {
     /// Goes on to the next page. Answers `false` at the end.
     ///
     /// # Errors
-    /// [`ErrorKind::Malformed`] if the pages lead back to one that was read.
+    /// [`ErrorKind::Malformed`] if the pages lead back to one that was read, or are too many.
     fn turn(&mut self, what: &str, next: Option<String>) -> Result<bool> {
         self.next = next.filter(|next| !next.is_empty());
         match &self.next {
             None => Ok(false),
-            Some(next) if self.seen.insert(next.clone()) => Ok(true),
+            Some(next) if self.seen.len() < MAX_PAGES && self.seen.insert(next.clone()) => Ok(true),
             Some(_) => {
                 let message = format!("{what}: the pages come to no end");
                 Err(Error::new(ErrorKind::Malformed, message))
@@ -160,18 +166,7 @@ impl Store {
         let what = self.doing("DescribeSecret", id);
         let send =
             |aws: &aws_sdk_secretsmanager::Client| aws.describe_secret().secret_id(id).send();
-        let answer = self.client.call(&what, send).await?;
-        let labels: Vec<_> = answer
-            .version_ids_to_stages
-            .unwrap_or_default()
-            .into_iter()
-            .collect();
-        Ok(Described {
-            current: labelled(&labels, CURRENT),
-            key: answer.kms_key_id.filter(|key| !key.is_empty()),
-            deleted: answer.deleted_date.as_ref().and_then(time),
-            labels,
-        })
+        Ok(Described::of(self.client.call(&what, send).await?))
     }
 
     /// Asks whether the version in force is still this one, without reading it. `false` where AWS
@@ -301,6 +296,19 @@ impl Store {
     }
 }
 
+impl Described {
+    fn of(answer: DescribeSecretOutput) -> Self {
+        let labels = answer.version_ids_to_stages.unwrap_or_default();
+        let labels: Vec<_> = labels.into_iter().collect();
+        Self {
+            current: labelled(&labels, CURRENT),
+            key: answer.kms_key_id.filter(|key| !key.is_empty()),
+            deleted: answer.deleted_date.as_ref().and_then(time),
+            labels,
+        }
+    }
+}
+
 impl Document {
     fn new(
         text: Option<String>,
@@ -359,6 +367,37 @@ fn could_be(version: &Version) -> bool {
     (32..=64).contains(&id.len()) && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
 }
 
+/// A date that people know: before 1970 and after 9999 there is none to be shown.
 fn time(date: &DateTime) -> Option<SystemTime> {
-    SystemTime::try_from(*date).ok()
+    const LAST: i64 = 253_402_300_799;
+    let known = (0..=LAST).contains(&date.secs());
+    known.then(|| SystemTime::try_from(*date).ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_are_bounded_and_never_read_twice() {
+        let mut pages = Pages::default();
+        assert!(!pages.turn("ListSecrets", Some(String::new())).unwrap());
+        for page in 0..MAX_PAGES {
+            assert!(pages.turn("ListSecrets", Some(page.to_string())).unwrap());
+        }
+        let error = pages.turn("ListSecrets", Some("one more".to_owned()));
+        assert_eq!(error.unwrap_err().kind(), ErrorKind::Malformed);
+        assert!(!pages.turn("ListSecrets", None).unwrap());
+
+        let mut pages = Pages::default();
+        assert!(pages.turn("ListSecrets", Some("a".to_owned())).unwrap());
+        assert!(pages.turn("ListSecrets", Some("a".to_owned())).is_err());
+    }
+
+    #[test]
+    fn a_date_that_nobody_knows_is_none() {
+        let at = |seconds: i64| time(&DateTime::from_secs(seconds));
+        assert!(at(0).is_some() && at(253_402_300_799).is_some());
+        assert!(at(-1).is_none() && at(253_402_300_800).is_none() && at(i64::MAX).is_none());
+    }
 }

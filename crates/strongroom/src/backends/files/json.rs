@@ -421,7 +421,8 @@ mod tests {
         let nested =
             |depth: usize| format!("{{\"a\":{}1{}}}", "[".repeat(depth), "]".repeat(depth));
         assert!(parse(&nested(MAX_DEPTH - 1)).is_ok());
-        assert!(parse(&nested(MAX_DEPTH)).is_err());
+        let fault = parse(&nested(MAX_DEPTH)).err().unwrap();
+        assert!(fault.what.contains("32 deep"), "{}", fault.what);
         assert!(parse(&nested(500_000)).is_err());
     }
 

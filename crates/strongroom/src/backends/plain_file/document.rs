@@ -21,6 +21,8 @@ use crate::secret::{Provenance, Secret};
 mod change;
 mod content;
 mod format;
+#[cfg(any(test, fuzzing))]
+pub(in crate::backends) mod fuzzing;
 mod toml;
 #[cfg(feature = "yaml")]
 mod yaml;

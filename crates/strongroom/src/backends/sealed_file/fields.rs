@@ -67,9 +67,13 @@ pub(super) fn seconds(time: SystemTime) -> u64 {
         .map_or(0, |since| since.as_secs())
 }
 
-/// The time that a line's seconds mean; `None` where the system has no such time.
+/// The last second of the year 9999: no later date can be shown.
+const LAST: u64 = 253_402_300_799;
+
+/// The time that a line's seconds mean; `None` after the year 9999.
 pub(super) fn time(seconds: u64) -> Option<SystemTime> {
-    UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+    let known = (seconds <= LAST).then(|| Duration::from_secs(seconds));
+    UNIX_EPOCH.checked_add(known?)
 }
 
 /// The random identity of a sealed file: it stays through every write and every new key.
@@ -141,6 +145,13 @@ mod tests {
             assert_eq!(base64::<2>(wrong), None, "{wrong:?}");
             assert_ne!(base64_vec(wrong), Some(vec![0xfb, 0xff]), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn a_date_after_the_year_9999_is_none() {
+        assert_eq!(time(0), Some(UNIX_EPOCH));
+        assert!(time(LAST).is_some());
+        assert!(time(LAST + 1).is_none() && time(MAX_NUMBER).is_none());
     }
 
     proptest! {

@@ -232,3 +232,26 @@ fn check_format(line: &str) -> Result<()> {
         _ => error,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_size_of_a_file_is_bounded() {
+        let refused = |size: usize| Document::parse(vec![b'x'; size]).err().unwrap().to_string();
+        assert!(refused(MAX_BYTES + 1).contains("64 MiB"));
+        assert!(refused(MAX_BYTES).contains("not a sealed file"));
+    }
+
+    #[test]
+    fn the_length_of_a_slot_s_line_is_bounded() {
+        let begin = "slot 1000000000000000 label 1 later ";
+        let of = |length: usize| format!("{begin}{}", "x".repeat(length - begin.len()));
+        assert!(Slot::parse(&of(4096)).is_ok());
+        assert_eq!(
+            Slot::parse(&of(4097)).err().unwrap().kind(),
+            ErrorKind::Malformed
+        );
+    }
+}

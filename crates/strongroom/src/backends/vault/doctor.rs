@@ -11,10 +11,10 @@ use crate::examination::{Check, Diagnosis, Examining};
 use crate::name::SecretName;
 
 mod access;
-mod certificate;
+pub(super) mod certificate;
 mod network;
 mod policy;
-mod server;
+pub(super) mod server;
 mod tls;
 
 /// How long all of it may take.

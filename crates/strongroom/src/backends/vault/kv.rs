@@ -16,7 +16,7 @@ use crate::backends::files::json::{self, Tree};
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::{Secret, Version};
 
-mod mount;
+pub(super) mod mount;
 
 /// The engine behind the address.
 #[derive(Debug)]
@@ -115,7 +115,7 @@ impl Kv {
     ) -> Result<Option<Read>> {
         let (mount, path) = (self.mount.clone(), path.to_owned());
         let doing = "read the secret";
-        let mut answer = match generation {
+        let answer = match generation {
             KvVersion::V1 => {
                 self.ask(doing, &kv1::requests::GetSecretRequest { mount, path })
                     .await?
@@ -129,41 +129,7 @@ impl Kv {
                 self.ask(doing, &request).await?
             }
         };
-        let status = answer.status;
-        let tree = answer.tree()?;
-        let data: &'static [_] = match generation {
-            KvVersion::V1 => &["data"],
-            KvVersion::V2 => &["data", "data"],
-        };
-        // Version 1 has none: what stands there is a field of the secret.
-        let has_metadata = generation == KvVersion::V2;
-        let metadata = |key| text(&tree, &["data", "metadata", key]).filter(|_| has_metadata);
-        let number = metadata("version").and_then(|version| version.parse().ok());
-        if status == 404 {
-            return Ok(match number {
-                Some(version) => Some(Read::Gone(Gone {
-                    version,
-                    destroyed: metadata("destroyed").as_deref() == Some("true"),
-                })),
-                // Warnings come with a request that the engine's generation has no answer to.
-                None if tree.find(&["warnings"]).is_some() => None,
-                None => Some(Read::Nothing),
-            });
-        }
-        if !tree.raw(data).is_some_and(|raw| raw.starts_with(b"{")) {
-            return Err(self.unexpected("a secret without data"));
-        }
-        if (generation, number) == (KvVersion::V2, None) {
-            // A write would take it for a secret of the other generation.
-            return Err(self.unexpected("a secret without its version"));
-        }
-        Ok(Some(Read::Found(Document {
-            created: metadata("created_time").and_then(time),
-            ends: metadata("deletion_time").and_then(time),
-            version: number,
-            data,
-            answer: tree,
-        })))
+        Read::of(answer, generation)
     }
 
     /// Writes a path as a whole: over the version `expected` (0: over nothing), or over anything
@@ -192,7 +158,7 @@ impl Kv {
             200..=299 => {
                 let version = number(&answer.tree()?, &["data", "version"]);
                 Ok(Ok(Some(version.ok_or_else(|| {
-                    self.unexpected("a write without a version")
+                    unexpected(&self.shown, "a write without a version")
                 })?)))
             }
             // The same status stands for a failed comparison, for a mount that is being upgraded, and
@@ -252,31 +218,13 @@ impl Kv {
     pub(super) async fn history(&self, path: &str) -> Result<Option<Vec<Past>>> {
         let (mount, path) = (self.mount.clone(), path.to_owned());
         let request = kv2::requests::ReadSecretMetadataRequest { mount, path };
-        let mut answer = self.ask("list the secret's versions", &request).await?;
-        let (status, tree) = (answer.status, answer.tree()?);
-        if status == 404 {
-            return Ok(None);
-        }
-        let past = |version: &str| {
-            let at = |key| text(&tree, &["data", "versions", version, key]);
-            let deleted = at("deletion_time").and_then(time);
-            Some(Past {
-                version: version.parse().ok()?,
-                created: at("created_time").and_then(time),
-                readable: at("destroyed").as_deref() != Some("true")
-                    && deleted.is_none_or(|deleted| deleted > SystemTime::now()),
-            })
-        };
-        let versions = tree.keys(&["data", "versions"]);
-        let mut history: Vec<_> = versions.into_iter().filter_map(past).collect();
-        history.sort_by_key(|past| std::cmp::Reverse(past.version));
-        Ok(Some(history))
+        Past::all(self.ask("list the secret's versions", &request).await?)
     }
 
     /// What lies directly beneath a path: names, and folders with a `/` at their end.
     pub(super) async fn list(&self, path: &str) -> Result<Vec<String>> {
         let (mount, doing) = (self.mount.clone(), "list the secrets");
-        let mut answer = match self.generation().await? {
+        let answer = match self.generation().await? {
             KvVersion::V1 => {
                 let path = path.to_owned();
                 self.ask(doing, &kv1::requests::ListSecretRequest { mount, path })
@@ -288,12 +236,7 @@ impl Kv {
                     .await?
             }
         };
-        let (status, tree) = (answer.status, answer.tree()?);
-        if status == 404 {
-            return Ok(Vec::new());
-        }
-        let keys = tree.raw(&["data", "keys"]).unwrap_or_default();
-        serde_json::from_slice(keys).map_err(|_| self.unexpected("a list without keys"))
+        keys(answer)
     }
 
     async fn ask(&self, doing: &str, request: &impl Endpoint) -> Result<Answer> {
@@ -310,13 +253,81 @@ impl Kv {
             _ => Ok(answer),
         }
     }
+}
 
-    fn unexpected(&self, what: &str) -> Error {
-        Error::new(
-            ErrorKind::Malformed,
-            format!("{}: it answered {what}", self.shown),
-        )
+impl Read {
+    /// Reads an answer about one path; `None` says that the path is not of this generation.
+    pub(super) fn of(mut answer: Answer, generation: KvVersion) -> Result<Option<Self>> {
+        let status = answer.status;
+        let tree = answer.tree()?;
+        let data: &'static [_] = match generation {
+            KvVersion::V1 => &["data"],
+            KvVersion::V2 => &["data", "data"],
+        };
+        // Version 1 has none: what stands there is a field of the secret.
+        let has_metadata = generation == KvVersion::V2;
+        let metadata = |key| text(&tree, &["data", "metadata", key]).filter(|_| has_metadata);
+        let number = metadata("version").and_then(|version| version.parse().ok());
+        if status == 404 {
+            return Ok(match number {
+                Some(version) => Some(Self::Gone(Gone {
+                    version,
+                    destroyed: metadata("destroyed").as_deref() == Some("true"),
+                })),
+                // Warnings come with a request that the engine's generation has no answer to.
+                None if tree.find(&["warnings"]).is_some() => None,
+                None => Some(Self::Nothing),
+            });
+        }
+        if !tree.raw(data).is_some_and(|raw| raw.starts_with(b"{")) {
+            return Err(unexpected(answer.shown(), "a secret without data"));
+        }
+        if (generation, number) == (KvVersion::V2, None) {
+            // A write would take it for a secret of the other generation.
+            return Err(unexpected(answer.shown(), "a secret without its version"));
+        }
+        Ok(Some(Self::Found(Document {
+            created: metadata("created_time").and_then(time),
+            ends: metadata("deletion_time").and_then(time),
+            version: number,
+            data,
+            answer: tree,
+        })))
     }
+}
+
+impl Past {
+    /// Reads an answer about the history of a path, newest first; `None` where there is none.
+    pub(super) fn all(mut answer: Answer) -> Result<Option<Vec<Self>>> {
+        let (status, tree) = (answer.status, answer.tree()?);
+        if status == 404 {
+            return Ok(None);
+        }
+        let past = |version: &str| {
+            let at = |key| text(&tree, &["data", "versions", version, key]);
+            let deleted = at("deletion_time").and_then(time);
+            Some(Self {
+                version: version.parse().ok()?,
+                created: at("created_time").and_then(time),
+                readable: at("destroyed").as_deref() != Some("true")
+                    && deleted.is_none_or(|deleted| deleted > SystemTime::now()),
+            })
+        };
+        let versions = tree.keys(&["data", "versions"]);
+        let mut history: Vec<_> = versions.into_iter().filter_map(past).collect();
+        history.sort_by_key(|past| std::cmp::Reverse(past.version));
+        Ok(Some(history))
+    }
+}
+
+/// Reads an answer about what lies beneath a path.
+pub(super) fn keys(mut answer: Answer) -> Result<Vec<String>> {
+    let (status, tree) = (answer.status, answer.tree()?);
+    if status == 404 {
+        return Ok(Vec::new());
+    }
+    let keys = tree.raw(&["data", "keys"]).unwrap_or_default();
+    serde_json::from_slice(keys).map_err(|_| unexpected(answer.shown(), "a list without keys"))
 }
 
 impl Document {
@@ -370,6 +381,10 @@ pub(super) fn with_field(
 ) -> Result<Option<Zeroizing<Vec<u8>>>> {
     json::with_field(data, field, value)
         .map_err(|fault| Error::new(ErrorKind::Malformed, fault.what))
+}
+
+fn unexpected(shown: &str, what: &str) -> Error {
+    Error::new(ErrorKind::Malformed, format!("{shown}: it answered {what}"))
 }
 
 fn done(answer: Answer, doing: &str) -> Result<()> {

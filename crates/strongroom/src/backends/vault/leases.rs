@@ -12,6 +12,7 @@ use rustify::enums::RequestMethod;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{Mutex as AsyncMutex, Notify};
 
+use super::answer::Answer;
 use super::kv::text;
 use super::raw::{self, Raw};
 use super::session::Session;
@@ -146,33 +147,14 @@ impl Leases {
     async fn make(&self, path: &str) -> Result<(Arc<Lease>, Life)> {
         let doing = "read the dynamic secret";
         let request = Raw::new(RequestMethod::GET, path);
-        let mut answer = self.session.call(doing, &request).await?;
+        let answer = self.session.call(doing, &request).await?;
         if answer.status != 200 {
             return Err(answer.refusal(doing).with_help(
                 "the `id` of its source is the path that makes it, such as `database/creds/ROLE`",
             ));
         }
-        let tree = answer.tree()?;
-        if tree.keys(&["data"]).is_empty() {
-            let message = format!("{}: `{path}` answered without data", self.shown);
-            return Err(Error::new(ErrorKind::Malformed, message));
-        }
-        let id = text(&tree, &["lease_id"]).unwrap_or_default();
-        let seconds = text(&tree, &["lease_duration"]).and_then(|text| text.parse().ok());
-        let ttl = Duration::from_secs(seconds.unwrap_or(0));
-        let renewable = text(&tree, &["renewable"]).as_deref() == Some("true");
-        let created = SystemTime::now();
-        let lent = !id.is_empty();
-        let lease = Lease {
-            answer: tree,
-            id,
-            generation: self.session.generation(),
-            created,
-            // Without a lease nothing ends; a lease of no duration never does.
-            expires: Mutex::new(created.checked_add(ttl).filter(|_| lent && !ttl.is_zero())),
-        };
-        let ttl = Some(ttl).filter(|ttl| !ttl.is_zero());
-        Ok((Arc::new(lease), Life::new(ttl, renewable)))
+        let (lease, life) = Lease::of(answer, path, self.session.generation())?;
+        Ok((Arc::new(lease), life))
     }
 }
 
@@ -217,6 +199,29 @@ impl Slot {
 }
 
 impl Lease {
+    /// Reads what a path answered that makes secrets.
+    pub(super) fn of(mut answer: Answer, path: &str, generation: u64) -> Result<(Self, Life)> {
+        let tree = answer.tree()?;
+        if tree.keys(&["data"]).is_empty() {
+            let message = format!("{}: `{path}` answered without data", answer.shown());
+            return Err(Error::new(ErrorKind::Malformed, message));
+        }
+        let id = text(&tree, &["lease_id"]).unwrap_or_default();
+        let (ttl, renewable) = told(&tree);
+        let created = SystemTime::now();
+        let lent = !id.is_empty();
+        let lease = Self {
+            answer: tree,
+            id,
+            generation,
+            created,
+            // Without a lease nothing ends; a lease of no duration never does.
+            expires: Mutex::new(created.checked_add(ttl).filter(|_| lent && !ttl.is_zero())),
+        };
+        let ttl = Some(ttl).filter(|ttl| !ttl.is_zero());
+        Ok((lease, Life::new(ttl, renewable)))
+    }
+
     /// The value of a field; `None` where there is no such field.
     pub(super) fn field(&self, field: &str) -> Result<Option<Secret>> {
         let way = ["data", field];
@@ -317,16 +322,20 @@ async fn renew(session: &Session, slot: &Slot) -> Result<bool> {
     if answer.status != 200 || session.generation() != lease.generation {
         return Ok(false);
     }
-    let tree = answer.tree()?;
-    let seconds = text(&tree, &["lease_duration"]).and_then(|text| text.parse().ok());
-    let ttl = Duration::from_secs(seconds.unwrap_or(0));
-    let renewable = text(&tree, &["renewable"]).as_deref() == Some("true");
+    let (ttl, renewable) = told(&answer.tree()?);
     if let Some(held) = lock(&slot.held).as_mut() {
         held.life = held.life.renewed(ttl, renewable);
         held.since = since;
     }
     *lock(&lease.expires) = SystemTime::now().checked_add(ttl);
     Ok(true)
+}
+
+/// How long a lease lasts, and whether it can be renewed.
+fn told(tree: &Tree) -> (Duration, bool) {
+    let seconds = text(tree, &["lease_duration"]).and_then(|text| text.parse().ok());
+    let renewable = text(tree, &["renewable"]).as_deref() == Some("true");
+    (Duration::from_secs(seconds.unwrap_or(0)), renewable)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -17,8 +17,7 @@ mod source;
 mod wrapped;
 
 use approle::AppRole;
-use grant::granted;
-pub(super) use grant::{Granted, lease};
+pub(super) use grant::{Granted, granted, lease};
 pub(super) use lookup::{TokenState, look_up};
 use source::Source;
 

@@ -28,7 +28,8 @@ pub(super) fn check(connect: &Connect, base: &str) -> Result<()> {
         connect.url
     );
     Err(wrong(message).with_help(
-        "if you trust the manifest, name it with --manifest; or name the server in VAULT_ADDR",
+        "if you trust the manifest, name it with --manifest, or record it by `strongroom trust`; or \
+         name the server in VAULT_ADDR",
     ))
 }
 
@@ -43,8 +44,8 @@ fn check_proof(connect: &Connect) -> Result<()> {
          gets our credential"
     );
     Err(wrong(message).with_help(
-        "if you trust the manifest, name it with --manifest; or set VAULT_CACERT or \
-         VAULT_TLS_SERVER_NAME",
+        "if you trust the manifest, name it with --manifest, or record it by `strongroom trust`; or \
+         set VAULT_CACERT or VAULT_TLS_SERVER_NAME",
     ))
 }
 

@@ -143,7 +143,7 @@ fn token(env: &Env) -> Result<Option<Zeroizing<String>>> {
     Ok(token.map(|token| Zeroizing::new(token.to_owned())))
 }
 
-fn read(answer: Zeroizing<Vec<u8>>) -> Option<Credentials> {
+pub(in crate::backends::aws) fn read(answer: Zeroizing<Vec<u8>>) -> Option<Credentials> {
     let answer = Tree::parse(answer).ok()?;
     let text = |key| {
         answer.find(&[key])?;

@@ -129,7 +129,7 @@ pub(super) fn concerns_all(failure: &Failure) -> bool {
 
 /// AWS answers with the secret's name and whole ARN, whatever it was asked by: an ARN may have been
 /// given without the six characters at its end.
-fn is_of(entry: &SecretValueEntry, id: &str) -> bool {
+pub(super) fn is_of(entry: &SecretValueEntry, id: &str) -> bool {
     let arn = entry.arn().unwrap_or_default();
     let is_partial = || {
         let end = arn.strip_prefix(id).and_then(|rest| rest.strip_prefix('-'));
@@ -138,7 +138,7 @@ fn is_of(entry: &SecretValueEntry, id: &str) -> bool {
     entry.name() == Some(id) || arn == id || (id.starts_with("arn:") && is_partial())
 }
 
-fn document(entry: SecretValueEntry) -> Document {
+pub(super) fn document(entry: SecretValueEntry) -> Document {
     Document::new(
         entry.secret_string,
         entry.secret_binary,

@@ -40,26 +40,31 @@ impl Store {
                 break;
             }
         }
-        let has = |entry: &SecretVersionsListEntry, label: &str| {
-            entry.version_stages().iter().any(|one| one == label)
-        };
-        found.retain(|entry| has(entry, CURRENT) || !has(entry, PENDING));
-        // Of two made in one second, AWS lists the older one first.
-        found.reverse();
-        found.sort_by_key(|entry| {
-            let age = entry
-                .created_date()
-                .map(|date| std::cmp::Reverse(date.secs()));
-            (!has(entry, CURRENT), age)
-        });
-        let info = found.into_iter().filter_map(|entry| {
-            let created = entry.created_date().and_then(time);
-            Some(VersionInfo::new(
-                Version::new(entry.version_id?),
-                created,
-                true,
-            ))
-        });
-        Ok(info.collect())
+        Ok(newest_first(found))
     }
+}
+
+/// The versions that are told of, the one in force first.
+pub(super) fn newest_first(mut found: Vec<SecretVersionsListEntry>) -> Vec<VersionInfo> {
+    let has = |entry: &SecretVersionsListEntry, label: &str| {
+        entry.version_stages().iter().any(|one| one == label)
+    };
+    found.retain(|entry| has(entry, CURRENT) || !has(entry, PENDING));
+    // Of two made in one second, AWS lists the older one first.
+    found.reverse();
+    found.sort_by_key(|entry| {
+        let age = entry
+            .created_date()
+            .map(|date| std::cmp::Reverse(date.secs()));
+        (!has(entry, CURRENT), age)
+    });
+    let info = found.into_iter().filter_map(|entry| {
+        let created = entry.created_date().and_then(time);
+        Some(VersionInfo::new(
+            Version::new(entry.version_id?),
+            created,
+            true,
+        ))
+    });
+    info.collect()
 }

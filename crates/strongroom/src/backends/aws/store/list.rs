@@ -1,8 +1,10 @@
 //! The names beneath a prefix.
 
+use aws_sdk_secretsmanager::operation::list_secrets::ListSecretsOutput;
 use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType};
 
 use super::{Pages, Store};
+use crate::backends::check_listed;
 use crate::error::Result;
 use crate::name::SecretName;
 
@@ -34,13 +36,8 @@ impl Store {
                     .send()
             };
             let answer = self.client.call(&what, send).await?;
-            for secret in answer.secret_list() {
-                let name = secret.name().and_then(|name| name.strip_prefix(&before));
-                let name = name.filter(|name| name.starts_with(prefix));
-                // What is no name of ours can't be asked for by name either.
-                let name = name.and_then(|name| SecretName::parse(name).ok());
-                names.extend(name.filter(|_| secret.deleted_date().is_none()));
-            }
+            names.extend(found(&answer, &before, prefix));
+            check_listed(names.len(), &self.settings.shown)?;
             if !pages.turn(&what, answer.next_token)? {
                 names.sort();
                 names.dedup();
@@ -48,4 +45,18 @@ impl Store {
             }
         }
     }
+}
+
+/// The names on one page.
+pub(super) fn found(
+    page: &ListSecretsOutput,
+    before: &str,
+    prefix: &str,
+) -> impl Iterator<Item = SecretName> {
+    page.secret_list().iter().filter_map(move |secret| {
+        let name = secret.name()?.strip_prefix(before)?;
+        // What is no name of ours can't be asked for by name either.
+        let name = SecretName::parse(name).ok()?;
+        (name.as_str().starts_with(prefix) && secret.deleted_date().is_none()).then_some(name)
+    })
 }

@@ -155,6 +155,11 @@ mod tests {
 
     #[test]
     fn depth_is_bounded() {
+        let nested = |depth: usize| format!("a = {}1{}", "[".repeat(depth), "]".repeat(depth));
+        // The document itself is the first level.
+        assert!(parse(nested(MAX_DEPTH - 1).as_bytes()).is_ok());
+        let fault = parse(nested(MAX_DEPTH).as_bytes()).err().unwrap();
+        assert!(fault.what.contains("32 deep"), "{}", fault.what);
         assert!(
             parse(format!("a = {}1{}", "[".repeat(100_000), "]".repeat(100_000)).as_bytes())
                 .is_err()

@@ -14,7 +14,7 @@ const DAY: u64 = 24 * 60 * 60;
 const SOON: u64 = 21;
 
 /// Judges the time that a certificate has left.
-pub(super) fn judge(subject: &str, der: &[u8], now: SystemTime) -> Check {
+pub(in crate::backends::vault) fn judge(subject: &str, der: &[u8], now: SystemTime) -> Check {
     let Some(contents) = Contents::from_der(der) else {
         return Check::warning(subject, "it can't be read, so its end is not known");
     };

@@ -48,9 +48,9 @@ async fn ask(transport: &Transport) -> Result<Answer> {
 }
 
 /// What the status of `sys/health` says, and whether requests can be served.
-fn state(shown: &str, status: u16, tree: &Tree) -> (Check, bool) {
+pub(in crate::backends::vault) fn state(shown: &str, status: u16, tree: &Tree) -> (Check, bool) {
     let version = tree.value(&["version"]).unwrap_or_default();
-    let version = String::from_utf8_lossy(&version).into_owned();
+    let version = String::from_utf8_lossy(&version).escape_debug().to_string();
     let version = match version.as_str() {
         "" => "its version is not told".to_owned(),
         version => format!("version {version}"),
@@ -85,7 +85,7 @@ fn state(shown: &str, status: u16, tree: &Tree) -> (Check, bool) {
     }
 }
 
-fn clock(theirs: Option<SystemTime>, ours: SystemTime) -> Check {
+pub(in crate::backends::vault) fn clock(theirs: Option<SystemTime>, ours: SystemTime) -> Check {
     let Some(theirs) = theirs else {
         return Check::warning("clock", "the server doesn't tell its time");
     };

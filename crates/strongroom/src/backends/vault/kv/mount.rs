@@ -4,6 +4,7 @@ use rustify::enums::RequestMethod;
 use tokio::sync::Mutex;
 
 use super::text;
+use crate::backends::vault::answer::Answer;
 use crate::backends::vault::raw::Raw;
 use crate::backends::vault::session::Session;
 use crate::backends::vault::settings::KvVersion;
@@ -48,7 +49,7 @@ async fn ask(session: &Session, mount: &str) -> Result<KvVersion> {
         format!("sys/internal/ui/mounts/{mount}"),
     );
     let answer = session.call(doing, &request).await;
-    let mut answer = answer.map_err(|error| match error.kind() {
+    let answer = answer.map_err(|error| match error.kind() {
         ErrorKind::Denied => Error::new(
             ErrorKind::Denied,
             format!("there is no mount `{mount}`, or we may read nothing in it (403)"),
@@ -59,11 +60,16 @@ async fn ask(session: &Session, mount: &str) -> Result<KvVersion> {
         ),
         _ => error,
     })?;
+    told(answer, mount)
+}
+
+/// Reads what the server tells about a mount.
+pub(in crate::backends::vault) fn told(mut answer: Answer, mount: &str) -> Result<KvVersion> {
     if answer.status == 404 && answer.is_vaults_refusal() {
         return Err(answer.no_place());
     }
     if answer.status != 200 {
-        return Err(answer.refusal(doing));
+        return Err(answer.refusal("look at the mount"));
     }
     let tree = answer.tree()?;
     let at = |way: &[&str]| text(&tree, way);
@@ -72,13 +78,14 @@ async fn ask(session: &Session, mount: &str) -> Result<KvVersion> {
     // A namespace may stand before it.
     let found = found.trim_end_matches('/');
     if found != mount && !found.ends_with(&format!("/{mount}")) {
+        let found = found.escape_debug();
         return Err(wrong(format!("`{mount}` is no mount; `{found}` is"))
             .with_help("write the rest of the path as the `prefix`"));
     }
     match at(&["data", "type"]).as_deref() {
         Some("kv" | "generic") => {}
         other => {
-            let kind = other.unwrap_or("unknown");
+            let kind = other.unwrap_or("unknown").escape_debug();
             let what = format!("the mount `{mount}` is of type {kind}, not a key-value store");
             return Err(wrong(what).with_help(
                 "secrets that an engine makes are read with `source = { id = \"…\", lease = true }`",
@@ -89,7 +96,8 @@ async fn ask(session: &Session, mount: &str) -> Result<KvVersion> {
         Some("2") => Ok(KvVersion::V2),
         Some("1") | None => Ok(KvVersion::V1),
         Some(other) => Err(wrong(format!(
-            "the mount `{mount}` is of version {other}, which this build doesn't know"
+            "the mount `{mount}` is of version {}, which this build doesn't know",
+            other.escape_debug()
         ))),
     }
 }

@@ -23,7 +23,7 @@ pub(in crate::backends::vault) struct Granted {
 }
 
 /// What the answer to a login says.
-pub(super) fn granted(tree: &Tree) -> Result<Granted> {
+pub(in crate::backends::vault) fn granted(tree: &Tree) -> Result<Granted> {
     let foreign = |what: &str| {
         Error::new(
             ErrorKind::Malformed,

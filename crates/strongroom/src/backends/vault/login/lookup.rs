@@ -47,7 +47,7 @@ impl TokenState {
     pub(in crate::backends::vault) fn read(tree: &Tree) -> Result<Self> {
         let shown = |key: &str| {
             let found = text(tree, &["data", key]).unwrap_or_default();
-            String::from_utf8_lossy(&found).into_owned()
+            String::from_utf8_lossy(&found).escape_debug().to_string()
         };
         let ttl = number(tree, &["data", "ttl"]).ok_or_else(|| {
             Error::new(

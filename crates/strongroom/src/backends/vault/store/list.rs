@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use super::Store;
+use crate::backends::check_listed;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::SecretName;
 
@@ -18,12 +19,17 @@ impl Store {
         prefix: &str,
     ) -> Result<Vec<SecretName>> {
         let folder = prefix.rsplit_once('/').map_or("", |(folder, _)| folder);
-        let mut names = Vec::new();
+        let (mut names, mut seen) = (Vec::new(), 0_usize);
         let mut running = JoinSet::new();
         running.spawn(Arc::clone(&self).look_into(folder.to_owned()));
         while let Some(found) = running.join_next().await {
             let ended = || Error::new(ErrorKind::Malformed, "the listing came to no end");
             for found in found.map_err(|_| ended())?? {
+                // Folders count, so that they can't go on for ever; what was counted is not again.
+                if !matches!(found, Found::Living(_)) {
+                    seen = seen.saturating_add(1);
+                    check_listed(seen, &self.settings.shown)?;
+                }
                 match found {
                     // A folder that no name beginning with the prefix can lie in.
                     Found::Folder(path) if !may_hold(&path, prefix) => {}
