@@ -9,8 +9,8 @@ use clap::{Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, 
 use clap::{ValueEnum, ValueHint};
 
 use crate::commands::{
-    completions, doctor, generate, get, git_merge, git_textconv, init, inspect, key, list, rm,
-    rotate, run, set, validate, watch,
+    audit, completions, doctor, generate, get, git_merge, git_textconv, init, inspect, key, list,
+    rm, rotate, run, set, validate, watch,
 };
 use crate::exit::{FINE, Failure, USAGE, output};
 use crate::usage;
@@ -115,6 +115,7 @@ pub(crate) enum Command {
     Run(run::Args),
     Watch(watch::Args),
     Key(key::Args),
+    Audit(audit::Args),
     GitMerge(git_merge::Args),
     GitTextconv(git_textconv::Args),
     Completions(completions::Args),
@@ -169,7 +170,7 @@ fn only_named(arguments: &[OsString]) -> clap::Command {
 type Define = fn(clap::Command) -> clap::Command;
 
 /// The variants of [`Command`]. Who is missing here is found by the whole definition.
-const DEFINITIONS: [(&str, Define); 16] = [
+const DEFINITIONS: [(&str, Define); 17] = [
     ("init", init::Args::augment_args),
     ("inspect", inspect::Args::augment_args),
     ("validate", validate::Args::augment_args),
@@ -183,6 +184,7 @@ const DEFINITIONS: [(&str, Define); 16] = [
     ("run", run::Args::augment_args),
     ("watch", watch::Args::augment_args),
     ("key", key::Args::augment_args),
+    ("audit", audit::Args::augment_args),
     ("git-merge", git_merge::Args::augment_args),
     ("git-textconv", git_textconv::Args::augment_args),
     ("completions", completions::Args::augment_args),

@@ -104,6 +104,7 @@
     allow(clippy::arithmetic_side_effects, reason = "an overflow fails the test")
 )]
 
+pub mod audit;
 pub mod blocking;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
