@@ -184,9 +184,7 @@ impl Chain {
             return Ok(None);
         };
         let start = file.read(0, WINDOW, path)?;
-        let header = start
-            .split(|byte| *byte == b'\n')
-            .find_map(|line| Header::parse(line));
+        let header = start.split(|byte| *byte == b'\n').find_map(Header::parse);
         let header = header.ok_or_else(|| not_a_log(path))?;
         let key = self.key.of_chain(&header.chain);
         if key.code(&header.previous, &header.authenticated) != Some(header.head.mac) {
@@ -267,9 +265,7 @@ impl Chain {
             return Ok(None);
         };
         let start = file.read(0, WINDOW, &path)?;
-        let header = start
-            .split(|byte| *byte == b'\n')
-            .find_map(|line| Header::parse(line));
+        let header = start.split(|byte| *byte == b'\n').find_map(Header::parse);
         let tail = tail(&mut file, &path)?;
         match (header, tail) {
             (Some(header), Some((head, _))) => Ok(Some((header.chain, head))),

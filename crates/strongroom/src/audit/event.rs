@@ -263,7 +263,7 @@ impl Event {
             },
             category_uid: CATEGORY,
             class_uid: CLASS,
-            duration: self.took.map(|took| millis(took)),
+            duration: self.took.map(millis),
             metadata: identity.metadata(),
             resources: self.resource.as_ref().map(|known| [Named::of(known)]),
             severity_id: self.outcome.severity(),

@@ -26,7 +26,7 @@ pub(super) struct Sink {
 }
 
 enum Way {
-    InPlace(Mutex<Writer>),
+    InPlace(Box<Mutex<Writer>>),
     Thread(SyncSender<Job>),
 }
 
@@ -60,7 +60,7 @@ impl Sink {
             state: Arc::clone(&state),
         };
         let way = if in_place {
-            Way::InPlace(Mutex::new(writer))
+            Way::InPlace(Box::new(Mutex::new(writer)))
         } else {
             let (sender, jobs) = sync_channel(WAITING);
             let thread = std::thread::Builder::new().name("strongroom-audit".to_owned());

@@ -179,7 +179,7 @@ fn what_is_no_regular_file_is_neither_followed_nor_written() {
     fs::create_dir(at("dir")).unwrap();
     rustix::fs::mknodat(
         rustix::fs::CWD,
-        &at("fifo"),
+        at("fifo"),
         rustix::fs::FileType::Fifo,
         rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
         0,
