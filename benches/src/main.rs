@@ -2,6 +2,7 @@
 //!
 //! One file for each subject: it returns a section, and has its line in `SUBJECTS`.
 
+mod audit;
 #[cfg(feature = "peers")]
 mod cached;
 mod crates;
@@ -37,6 +38,7 @@ const SUBJECTS: &[Subject] = &[
     ("herd", herd::section),
     ("held", held::section),
     ("sealed_file", sealed_file::section),
+    ("audit", audit::section),
     ("start", start::section),
     ("remote_boot", remote_boot::section),
     ("crates", crates::section),

@@ -9,8 +9,8 @@ use clap::{Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, 
 use clap::{ValueEnum, ValueHint};
 
 use crate::commands::{
-    completions, doctor, generate, get, git_merge, git_textconv, init, inspect, key, list, rm,
-    rotate, run, set, trust, validate, watch,
+    audit, completions, doctor, generate, get, git_merge, git_textconv, init, inspect, key, list,
+    rm, rotate, run, set, trust, validate, watch,
 };
 use crate::exit::{FINE, Failure, USAGE, output};
 use crate::usage;
@@ -116,6 +116,7 @@ pub(crate) enum Command {
     Watch(watch::Args),
     Key(key::Args),
     Trust(trust::Args),
+    Audit(audit::Args),
     GitMerge(git_merge::Args),
     GitTextconv(git_textconv::Args),
     Completions(completions::Args),
@@ -170,7 +171,7 @@ fn only_named(arguments: &[OsString]) -> clap::Command {
 type Define = fn(clap::Command) -> clap::Command;
 
 /// The variants of [`Command`]. Who is missing here is found by the whole definition.
-const DEFINITIONS: [(&str, Define); 17] = [
+const DEFINITIONS: [(&str, Define); 19] = [
     ("init", init::Args::augment_args),
     ("inspect", inspect::Args::augment_args),
     ("validate", validate::Args::augment_args),
@@ -185,6 +186,7 @@ const DEFINITIONS: [(&str, Define); 17] = [
     ("watch", watch::Args::augment_args),
     ("key", key::Args::augment_args),
     ("trust", trust::Args::augment_args),
+    ("audit", audit::Args::augment_args),
     ("git-merge", git_merge::Args::augment_args),
     ("git-textconv", git_textconv::Args::augment_args),
     ("completions", completions::Args::augment_args),

@@ -4,6 +4,7 @@ use crate::args::Command;
 use crate::context::Context;
 use crate::exit::Outcome;
 
+pub(crate) mod audit;
 pub(crate) mod completions;
 pub(crate) mod doctor;
 pub(crate) mod generate;
@@ -41,6 +42,7 @@ pub(crate) fn run(command: Command, context: &Context<'_>) -> Outcome {
         Command::Trust(args) => trust::run(&args, context),
         Command::GitMerge(args) => git_merge::run(&args, context),
         Command::GitTextconv(args) => git_textconv::run(&args, context),
+        Command::Audit(args) => audit::run(args, context),
         Command::Completions(args) => completions::run(&args, context),
     }
 }

@@ -73,6 +73,18 @@ pub(crate) fn read_key(path: &Path) -> Result<SlotKey> {
     })
 }
 
+/// Reads the key of an audit log from its file.
+///
+/// # Errors
+/// [`ErrorKind::Auth`] if there is none, [`ErrorKind::Malformed`] if it is no key.
+pub(crate) fn read_audit_key(path: &Path) -> Result<strongroom::audit::Key> {
+    let text = read(path, ErrorKind::Auth)?;
+    strongroom::audit::Key::from_text(&Secret::from_utf8_or_bytes(text)).map_err(|error| {
+        let message = format!("{}: {error}", path.display());
+        Error::new(error.kind(), message).with_help(error.help().unwrap_or_default())
+    })
+}
+
 /// Writes a key file that is not there yet, for its owner alone.
 ///
 /// # Errors

@@ -46,6 +46,10 @@
 //! `rotated` (with `version`, which may be null), `refused` (with `reason`), `failing` (with `error`, the
 //! kind, and `reason`), `recovered`, `expired`, `withdrawn` (with `error`) or `rejected`.
 //!
+//! `audit verify` writes `{"schema":1,"chain","files","events","first","head","notes":[{"file","line","message"}],
+//! "anchors":[{"subject","epoch","seal"}]}`; `audit show` one object a line: `{"schema":1,"seq","time","operation",
+//! "outcome","detail","name","version","provider","service","user","process","duration"}`, times in milliseconds.
+//!
 //! `doctor` writes `{"schema":1,"ok","configuration":[…],"providers":[{"provider","address",
 //! "checks":[…],"policy"}]}`: `provider` is a name of the manifest's `providers`, or null for the chosen
 //! one; `policy` may be missing. A check is `{"subject","outcome","detail","help","kind"}`: `outcome` is

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::audit::Anchors;
 use crate::declared::Declared;
 use crate::env::{Deployment, Env};
 use crate::error::Result;
@@ -35,8 +36,9 @@ pub(crate) mod fuzzing {
     pub use super::vault::fuzzing::*;
 }
 
+pub(crate) use files::journal::{Growing, Journal, Locked};
 pub use memory::{Fault, Memory, Operation};
-pub(crate) use sealed_file::Bundle;
+pub(crate) use sealed_file::{Bundle, key_file};
 
 /// Every backend of this crate.
 pub(crate) const ALL: &[Backend] = &[
@@ -296,6 +298,8 @@ pub struct Connect {
     /// [`SecretsBuilder::block_in_place`](crate::SecretsBuilder::block_in_place) says.
     pub block_in_place: bool,
     pub(crate) trusted: bool,
+    /// Who is told of states that could be rolled back.
+    pub(crate) anchors: Anchors,
 }
 
 impl Connect {
@@ -310,6 +314,7 @@ impl Connect {
             base_dir,
             block_in_place: false,
             trusted: true,
+            anchors: Anchors::default(),
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
+use crate::audit::{Audit, Event, Operation, Outcome};
 use crate::chain::Chain;
 use crate::clock::Clock;
 use crate::declared::{Declared, Encoding};
@@ -39,6 +40,7 @@ struct Inner {
     /// `main` once more, where it is a chain.
     chain: Option<Arc<Chain>>,
     named: BTreeMap<String, Arc<dyn SecretProvider>>,
+    audit: Arc<Audit>,
     /// What a boot may start from while a provider can't be reached.
     snapshot: Option<Arc<Snapshot>>,
 }
@@ -63,6 +65,7 @@ impl Connection {
             main,
             chain: None,
             named: BTreeMap::new(),
+            audit: Arc::new(Audit::traced()),
             snapshot: None,
         }))
     }
@@ -73,6 +76,15 @@ impl Connection {
 
     pub(crate) fn snapshot(&self) -> Option<&Arc<Snapshot>> {
         self.0.snapshot.as_ref()
+    }
+
+    pub(crate) fn set_audit(&mut self, audit: &Arc<Audit>) {
+        Arc::make_mut(&mut self.0).audit = Arc::clone(audit);
+    }
+
+    /// Returns what records what is done.
+    pub(crate) fn audit(&self) -> &Arc<Audit> {
+        &self.0.audit
     }
 
     pub(crate) fn set_chain(&mut self, chain: Option<Arc<Chain>>) {
@@ -325,6 +337,13 @@ impl Connection {
                 self.0.rails.say(warning.clone());
             }
         }
+        for finding in validation.report.violations() {
+            let refused = Event::new(Operation::Refuse, Outcome::Failure(finding.rule));
+            self.0.audit.note(match &finding.name {
+                Some(name) => refused.of(name, None),
+                None => refused,
+            });
+        }
         match validation.into_error() {
             Some(error) => {
                 // The error that stops the boot matters more than one of closing.
@@ -375,6 +394,7 @@ impl Connection {
             let closed = provider.close().await;
             outcome = outcome.and(closed);
         }
+        self.0.audit.flush().await;
         outcome
     }
 

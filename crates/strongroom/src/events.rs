@@ -9,6 +9,7 @@ use serde::Serialize;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
+use crate::audit::{self, Audit, Operation, Outcome};
 use crate::error::ErrorKind;
 use crate::metrics;
 use crate::name::SecretName;
@@ -195,13 +196,32 @@ impl fmt::Debug for Events {
     }
 }
 
+/// What is recorded of an event. That a reading failed, or not any more, is recorded as an access.
+fn recorded(kind: &EventKind) -> Option<audit::Event> {
+    let (operation, outcome) = match kind {
+        EventKind::Rotated { .. } => (Operation::Rotated, Outcome::Success),
+        EventKind::Refused { .. } => (Operation::Refuse, Outcome::Failure("policy")),
+        EventKind::Expired => (Operation::Expire, Outcome::Failure("stale")),
+        EventKind::Withdrawn { error } => (Operation::Withdraw, Outcome::Failure(error.as_str())),
+        EventKind::Rejected => (Operation::ReportRejected, Outcome::Success),
+        EventKind::Failing { .. } | EventKind::Recovered => return None,
+    };
+    Some(audit::Event::new(operation, outcome))
+}
+
 /// Where events are told: to whoever listens, and to `tracing`.
 #[derive(Debug, Clone)]
-pub(crate) struct Teller(Arc<Mutex<Option<broadcast::Sender<Event>>>>);
+pub(crate) struct Teller {
+    sender: Arc<Mutex<Option<broadcast::Sender<Event>>>>,
+    audit: Arc<Audit>,
+}
 
 impl Teller {
-    pub(crate) fn new() -> Self {
-        Self(Arc::new(Mutex::new(Some(broadcast::channel(KEPT).0))))
+    pub(crate) fn new(audit: &Arc<Audit>) -> Self {
+        Self {
+            sender: Arc::new(Mutex::new(Some(broadcast::channel(KEPT).0))),
+            audit: Arc::clone(audit),
+        }
     }
 
     /// Ends every stream of events, once it has delivered what was told.
@@ -210,7 +230,7 @@ impl Teller {
     }
 
     fn sender(&self) -> MutexGuard<'_, Option<broadcast::Sender<Event>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.sender.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn tell(&self, name: &SecretName, kind: EventKind) {
@@ -221,6 +241,13 @@ impl Teller {
             _ => tracing::warn!(secret = %name, "{kind}"),
         }
         metrics::event(name, &kind);
+        if let Some(event) = recorded(&kind) {
+            let version = match &kind {
+                EventKind::Rotated { version } => version.as_ref(),
+                _ => None,
+            };
+            self.audit.note(event.of(name, version));
+        }
         let event = Event {
             name: name.clone(),
             at: SystemTime::now(),

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
+use crate::audit::{self, Anchors, Event, Outcome};
 use crate::backends::{self, Backend, Connect, Opening};
 use crate::connection::{Connection, check_runtime};
 use crate::declared::Declared;
@@ -16,6 +18,7 @@ use crate::provider_url::ProviderUrl;
 use crate::rails::Rail;
 use crate::secrets::Secrets;
 
+mod audit_log;
 mod chain;
 mod detection;
 mod examine;
@@ -196,7 +199,11 @@ impl SecretsBuilder {
     /// [`ErrorKind::Config`] if no choice can be made, a provider itself was handed over or a chain is
     /// chosen, and [`ErrorKind::Policy`] if a guard rail refuses the address.
     pub fn explain_connect(&self) -> Result<Connect> {
-        self.connect_to_chosen(&self.plan()?)
+        let plan = self.plan()?;
+        let connect = self.connect_to_chosen(&plan)?;
+        // What is done with it is recorded, where that takes no secret of the provider.
+        plan.audit.open(None)?;
+        Ok(connect)
     }
 
     /// Decides and connects, without reading any secret.
@@ -224,7 +231,9 @@ impl SecretsBuilder {
         }
         let mut chain = None;
         let main: Arc<dyn SecretProvider> = match &self.provider {
-            Some(provider) if chosen.url.is_none() => Arc::clone(provider),
+            Some(provider) if chosen.url.is_none() => {
+                layers::wrap(Arc::clone(provider), None, &plan.audit)
+            }
             _ if !chosen.members.is_empty() => {
                 let opened = Arc::new(self.open_chain(&plan, &chosen.members).await?);
                 chain = Some(Arc::clone(&opened));
@@ -240,6 +249,7 @@ impl SecretsBuilder {
             main,
         );
         connection.set_chain(chain);
+        connection.set_audit(&plan.audit);
         connection.set_snapshot(self.snapshot(&plan, chosen));
         for (name, url) in &plan.manifest.providers {
             let used = |declared: &Declared| serves(declared, Some(name));
@@ -249,6 +259,7 @@ impl SecretsBuilder {
                 connection.add(name, opened);
             }
         }
+        self.open_log(&plan, &connection).await?;
         Ok(connection)
     }
 
@@ -337,22 +348,24 @@ impl SecretsBuilder {
             base_dir,
             block_in_place: self.block_in_place,
             trusted,
+            anchors: Anchors::of(&plan.audit),
         })
     }
 
     async fn open(&self, plan: &Plan, connect: Connect) -> Result<Arc<dyn SecretProvider>> {
         let backend = *self.backend_of(&connect.url)?;
-        let settings = plan.manifest.layers;
+        let settings = backend.is_remote().then_some(plan.manifest.layers);
         let url = connect.url.clone();
+        let audit = Arc::clone(&plan.audit);
         let open = move || -> Opening {
-            let connect = connect.clone();
+            let (connect, audit) = (connect.clone(), Arc::clone(&audit));
             Box::pin(async move {
-                let provider = backend.open(connect).await?;
-                Ok(if backend.is_remote() {
-                    layers::wrap(provider, &settings)
-                } else {
-                    provider
-                })
+                let (address, began) = (connect.url.to_string(), Instant::now());
+                let opened = backend.open(connect).await;
+                let event = Event::new(audit::Operation::Open, Outcome::of(&opened));
+                let event = event.at_provider(&address).took(began.elapsed());
+                audit.record(vec![event]).await?;
+                Ok(layers::wrap(opened?, settings.as_ref(), &audit))
             })
         };
         match open().await {

@@ -124,6 +124,9 @@ impl Health {
         let unkept = snapshot.and_then(|snapshot| snapshot.problem());
         let unkept = unkept.map(|problem| format!("no snapshot is kept: {problem}"));
         health.reasons.extend(unkept);
+        let unrecorded = connection.audit().problem().filter(|_| scope.is_empty());
+        let unrecorded = unrecorded.map(|problem| format!("events can't be recorded: {problem}"));
+        health.reasons.extend(unrecorded);
         for entry in held {
             health.add(connection, entry, now, unbuilt.get(&entry.name));
         }

@@ -107,6 +107,7 @@
     allow(clippy::arithmetic_side_effects, reason = "an overflow fails the test")
 )]
 
+pub mod audit;
 pub mod auth;
 pub mod blocking;
 #[cfg(any(test, feature = "conformance"))]

@@ -88,6 +88,12 @@ impl<T: 'static> Live<T> {
         Ok(f(state.current(&self.shared.clock)?))
     }
 
+    /// As [`with`](Self::with), with the number of the value: it rises with each other one.
+    pub(crate) fn with_sequence<R>(&self, f: impl FnOnce(&T, u64) -> R) -> Result<R> {
+        let state = self.shared.state.load();
+        Ok(f(state.current(&self.shared.clock)?, state.sequence))
+    }
+
     /// Returns the current value, to hold across an await.
     ///
     /// What is returned stays as it is when the value rotates: take a new one for each use, and

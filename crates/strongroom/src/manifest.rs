@@ -14,6 +14,7 @@ use crate::rails::Rail;
 use crate::report::Finding;
 use crate::{snapshot, trust};
 
+mod audit;
 mod document;
 mod layers;
 mod read;
@@ -71,6 +72,8 @@ pub(crate) struct Manifest {
     pub(crate) cache: crate::refresh::Settings,
     /// What a boot may start from while the backend can't be reached.
     pub(crate) snapshot: Option<snapshot::Settings>,
+    /// What is recorded, and where.
+    pub(crate) audit: crate::audit::Settings,
     pub(crate) overridden: Vec<Rail>,
     /// Every setting with its origin.
     pub(crate) settings: Vec<Setting>,

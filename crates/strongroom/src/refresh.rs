@@ -91,7 +91,7 @@ impl Refresher {
         };
         let entries = values.into_iter().map(entry).collect();
         let store = Arc::new(Store::new(entries));
-        let teller = Teller::new();
+        let teller = Teller::new(connection.audit());
         let (commands, receiver) = mpsc::unbounded_channel();
         let supervisor = Supervisor::new(
             connection.clone(),

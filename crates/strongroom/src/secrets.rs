@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
+use crate::audit::{Audit, Event, Operation, Outcome};
 use crate::clock::Clock;
 use crate::connection::{Connection, check_runtime};
 use crate::declared::Declared;
@@ -96,11 +97,20 @@ impl Secrets {
     pub async fn get(&self, name: impl AsRef<str>) -> Result<Secret> {
         let name = name.as_ref();
         self.admit(name)?;
-        if let Some(Ok(secret)) = self.refresher().store().with(name, |entry| entry.get()) {
-            return Ok(secret);
+        let every = self.audit().records_every_read();
+        let held = self.refresher().store().with(name, |entry| {
+            let (secret, sequence) = entry.get()?;
+            let is_recorded = !every && entry.is_recorded(sequence);
+            Ok::<_, Error>((secret, (!is_recorded).then(|| Arc::clone(entry))))
+        });
+        match held {
+            Some(Ok((secret, None))) => Ok(secret),
+            Some(Ok((_, Some(entry)))) => self.hand_out(&entry).await,
+            Some(Err(_)) | None => {
+                let name = self.readable(name)?;
+                self.hand_out(&self.read(&name, None, false).await?).await
+            }
         }
-        let name = self.readable(name)?;
-        self.read(&name, None, false).await?.get()
     }
 
     /// Returns a secret, or `None` if the backend holds none.
@@ -123,22 +133,20 @@ impl Secrets {
         let mut readings = Vec::new();
         for name in names {
             self.admit(name.as_str())?;
-            let held = self
-                .refresher()
-                .store()
-                .with(name.as_str(), |entry| entry.get());
-            readings.push(match held {
-                Some(Ok(secret)) => Ok(secret),
-                Some(Err(_)) | None => Err(self.readable(name.as_str())?),
+            let held = self.refresher().store().find(name.as_str());
+            readings.push(match held.filter(|entry| entry.get().is_ok()) {
+                Some(entry) => Ok(entry),
+                None => Err(self.readable(name.as_str())?),
             });
         }
         let missing = readings.iter().filter_map(|reading| reading.as_ref().err());
         let mut read = self.read_all(missing).await.into_iter();
-        let one = |reading: Result<Secret, SecretName>| match reading {
-            Ok(secret) => Ok(secret),
-            Err(_) => read.next().unwrap_or_else(|| Err(closed()))?.get(),
+        let one = |reading: Result<Arc<Entry>, SecretName>| match reading {
+            Ok(entry) => Ok(entry),
+            Err(_) => read.next().unwrap_or_else(|| Err(closed())),
         };
-        readings.into_iter().map(one).collect()
+        let entries = readings.into_iter().map(one).collect::<Result<Vec<_>>>()?;
+        self.hand_out_all(&entries).await
     }
 
     /// Returns a live handle, whose value is replaced in place when the secret rotates.
@@ -152,12 +160,15 @@ impl Secrets {
             // Taken first: it keeps what nobody else holds from being let go of.
             let live = self.refresher().handle(&entry);
             if live.with(|_| ()).is_ok() {
+                self.hand_out(&entry).await?;
                 return Ok(live);
             }
         }
         let name = self.readable(name)?;
         let entry = self.read(&name, None, true).await?;
-        Ok(self.refresher().handle(&entry))
+        let live = self.refresher().handle(&entry);
+        self.hand_out(&entry).await?;
+        Ok(live)
     }
 
     /// Returns a live handle of a type that is built from the secrets it declares: whenever one of them
@@ -343,10 +354,13 @@ impl Secrets {
             return Err(closed());
         }
         if name.starts_with(&*self.scope) {
-            Ok(())
-        } else {
-            Err(outside(name, &self.scope))
+            return Ok(());
         }
+        let error = outside(name, &self.scope);
+        Err(match error.name().cloned() {
+            Some(name) => self.refuse(&name, error),
+            None => error,
+        })
     }
 
     /// Parses a name that is not held, and refuses an undeclared one where guard rails are strict.
@@ -362,9 +376,10 @@ impl Secrets {
                 }
                 deployment => format!("it is not declared, which is an error in {deployment}"),
             };
-            return Err(Error::new(ErrorKind::Config, message)
+            let error = Error::new(ErrorKind::Config, message)
                 .with_help("declare it in the manifest's `secrets`, so that the boot proves it")
-                .with_name(&name));
+                .with_name(&name);
+            return Err(self.refuse(&name, error));
         }
         Ok(name)
     }
@@ -429,7 +444,51 @@ impl Secrets {
                 .with_name(&name));
         }
         let entry = self.read(&name, Some(declared), true).await?;
-        Ok(self.refresher().handle(&entry))
+        let live = self.refresher().handle(&entry);
+        self.hand_out(&entry).await?;
+        Ok(live)
+    }
+
+    fn audit(&self) -> &Audit {
+        self.shared.connection.audit()
+    }
+
+    /// Returns a value, once it is recorded that this version is handed out.
+    async fn hand_out(&self, entry: &Arc<Entry>) -> Result<Secret> {
+        let mut handed = self.hand_out_all(std::slice::from_ref(entry)).await?;
+        handed.pop().ok_or_else(closed)
+    }
+
+    async fn hand_out_all(&self, entries: &[Arc<Entry>]) -> Result<Vec<Secret>> {
+        let found: Vec<_> = entries
+            .iter()
+            .map(|entry| entry.get().map(|found| (entry, found)))
+            .collect::<Result<_>>()?;
+        let every = self.audit().records_every_read();
+        let unrecorded: Vec<_> = found
+            .iter()
+            .filter(|(entry, (_, sequence))| every || !entry.is_recorded(*sequence))
+            .collect();
+        if !unrecorded.is_empty() {
+            let event = |(entry, (secret, _)): &&(&Arc<Entry>, (Secret, u64))| {
+                Event::new(Operation::HandOut, Outcome::Success)
+                    .of(&entry.name, secret.metadata().version())
+            };
+            let events = unrecorded.iter().map(event).collect();
+            self.audit().record(events).await?;
+            for (entry, (_, sequence)) in unrecorded {
+                entry.set_recorded(*sequence);
+            }
+        }
+        Ok(found.into_iter().map(|(_, (secret, _))| secret).collect())
+    }
+
+    /// Records that something was refused before any provider was asked.
+    fn refuse(&self, name: &SecretName, error: Error) -> Error {
+        let failed = Outcome::Failure(error.kind().as_str());
+        self.audit()
+            .note(Event::new(Operation::HandOut, failed).of(name, None));
+        error
     }
 }
 

@@ -13,6 +13,7 @@ pub(super) mod expected;
 pub(super) mod failure;
 pub(super) mod fault;
 pub(super) mod guard;
+pub(super) mod journal;
 pub(super) mod json;
 pub(super) mod read;
 pub(super) mod stamp;

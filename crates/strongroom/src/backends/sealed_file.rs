@@ -45,6 +45,7 @@ pub use key::SlotKey;
 pub use merge::{Merged, merge};
 pub use outline::{EntryInfo, Outline};
 pub use slot_info::{NewSlot, SlotInfo};
+pub(crate) use source::key_file;
 pub use store::SealedFile;
 
 pub(super) const BACKEND: Backend = Backend::new("sealed", "sealed file", |connect| {

@@ -31,6 +31,7 @@ impl SecretsBuilder {
         let plan = self.plan()?;
         let mut configuration = vec![deployment(&plan.detection), self.manifest_check(&plan)];
         let mut providers = Vec::new();
+        configuration.extend(audit_check(&plan));
         match plan.detection.chosen() {
             Err(error) => configuration.push(Check::error("provider", &error)),
             Ok(chosen) => {
@@ -137,6 +138,17 @@ impl SecretsBuilder {
             format!("{origin}, profile {profile}, {declared}; {trust}"),
         )
     }
+}
+
+/// Looks whether events can be recorded. Where the key is a secret, only a connection tells.
+fn audit_check(plan: &Plan) -> Option<Check> {
+    let log = plan.manifest.audit.log.as_ref()?;
+    let path = log.path.display().to_string();
+    Some(match (plan.audit.key_secret(), plan.audit.open(None)) {
+        (_, Err(error)) => Check::error("audit log", &error),
+        (Some(name), Ok(())) => Check::ok("audit log", format!("{path}, its key is `{name}`")),
+        (None, Ok(())) => Check::ok("audit log", path),
+    })
 }
 
 async fn examine_by(backend: Backend, connect: Connect) -> Diagnosis {

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::{Detection, SecretsBuilder, variables};
+use crate::audit::Audit;
 use crate::backends::{self, Backend, Class, Probe};
 use crate::chain;
 use crate::declared::Declared;
@@ -18,6 +19,8 @@ use crate::trust::{self, Standing};
 /// The decision, and what it stands on.
 pub(super) struct Plan {
     pub(super) env: Arc<Env>,
+    /// What records what is done. Its log is opened when there is a connection.
+    pub(super) audit: Arc<Audit>,
     pub(super) manifest: Manifest,
     pub(super) declared: Vec<Declared>,
     pub(super) rails: GuardRails,
@@ -44,6 +47,15 @@ impl SecretsBuilder {
         if self.distrust_found_manifest {
             warnings.append(&mut distrust(&mut manifest, &env));
         }
+        if self.distrusts(&manifest) && manifest.audit.log.take().is_some() {
+            manifest.audit.fail_closed = false;
+            warnings.push(Finding::warning(
+                None,
+                "untrusted-manifest",
+                "`audit` is ignored: nobody named this manifest",
+                "name it with --manifest if you trust what it says",
+            ));
+        }
         let rails = GuardRails::new(choice.deployment, manifest.overridden.iter().copied());
         let mut declared = manifest.secrets.clone();
         for further in &self.declared {
@@ -55,8 +67,16 @@ impl SecretsBuilder {
         self.look(&env, &manifest, &mut detection)?;
         detection.decide(&manifest);
         detection.resolve(|url| self.members(&manifest, url));
+        let env = Arc::new(env);
+        let audit = Audit::new(
+            manifest.audit.clone(),
+            Arc::clone(&env),
+            rails.clone(),
+            self.block_in_place,
+        );
         Ok(Plan {
-            env: Arc::new(env),
+            env,
+            audit: Arc::new(audit),
             manifest,
             declared,
             rails,

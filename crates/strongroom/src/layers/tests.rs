@@ -19,7 +19,11 @@ impl Harness for Wrapped {
         let memory = Memory::new();
         conformance::fill(&memory, held).await?;
         memory.latency(Duration::from_millis(2));
-        Ok(wrap(Arc::new(memory), &Settings::default()))
+        Ok(wrap(
+            Arc::new(memory),
+            Some(&Settings::default()),
+            &Arc::new(Audit::traced()),
+        ))
     }
 
     async fn write_document(
@@ -45,7 +49,11 @@ async fn every_attempt_passes_the_limit() {
     }
     let mut settings = Settings::default();
     settings.limit.per_second = const { std::num::NonZeroU32::new(1).unwrap() };
-    let provider = wrap(Arc::new(memory.clone()), &settings);
+    let provider = wrap(
+        Arc::new(memory.clone()),
+        Some(&settings),
+        &Arc::new(Audit::traced()),
+    );
     let begun = Instant::now();
     provider.list("").await.unwrap();
     assert_eq!(memory.calls(Operation::List), 4);

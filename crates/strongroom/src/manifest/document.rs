@@ -209,6 +209,14 @@ fn check(variable: &str, path: &[String]) -> Result<()> {
     }
     match path.first().map(String::as_str) {
         Some("allow_providers") => refused("would lift the manifest's limit on providers"),
+        Some("audit")
+            if matches!(
+                path.get(1).map(String::as_str),
+                Some("fail_closed" | "reads")
+            ) =>
+        {
+            refused("would change what must be recorded")
+        }
         Some("secrets" | "providers") => refused("would change what the manifest declares"),
         _ => Ok(()),
     }

@@ -122,7 +122,7 @@ impl Reader<'_> {
         })
     }
 
-    fn time(
+    pub(super) fn time(
         &mut self,
         dict: &Dict,
         path: &[&str],

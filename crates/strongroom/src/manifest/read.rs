@@ -9,6 +9,7 @@ use figment::{Figment, Profile};
 
 use super::document::{Document, OVERRIDES, Overrides};
 use super::{Located, Manifest, Setting, schema};
+use crate::audit::KeySource;
 use crate::chain;
 use crate::declared::{Declared, DeclaredSource, Kind};
 use crate::error::{Error, ErrorKind, Result};
@@ -73,6 +74,12 @@ pub(super) fn read(
         snapshot.path = located.base_dir.join(&snapshot.path);
         snapshot.key_file = located.base_dir.join(&snapshot.key_file);
     }
+    if let Some(log) = &mut manifest.audit.log {
+        log.path = located.base_dir.join(&log.path);
+        if let KeySource::File(path) = &mut log.key {
+            *path = located.base_dir.join(&*path);
+        }
+    }
     manifest.base_dir = located.base_dir;
     manifest.found = located.found;
     manifest.settings = reader.settings;
@@ -130,6 +137,7 @@ impl Reader<'_> {
         manifest.layers = self.layers(dict)?;
         manifest.cache = self.cache(dict)?;
         manifest.snapshot = self.snapshot(dict, &manifest.cache)?;
+        manifest.audit = self.audit(dict)?;
         let secrets = self.dict(dict, &["secrets"])?;
         self.at_most(MAX_SECRETS, &secrets, "secrets")?;
         for (name, value) in &secrets {
@@ -248,14 +256,14 @@ impl Reader<'_> {
         })
     }
 
-    fn number(&mut self, dict: &Dict, path: &[&str]) -> Result<Option<usize>> {
+    pub(super) fn number(&mut self, dict: &Dict, path: &[&str]) -> Result<Option<usize>> {
         self.scalar(dict, path, "must be a whole number, 0 or more", |value| {
             let number = number_of(value)?;
             Some((number, number.to_string()))
         })
     }
 
-    fn flag(&mut self, dict: &Dict, path: &[&str]) -> Result<Option<bool>> {
+    pub(super) fn flag(&mut self, dict: &Dict, path: &[&str]) -> Result<Option<bool>> {
         self.scalar(dict, path, "must be true or false", |value| {
             let flag = match value {
                 Value::Bool(_, flag) => *flag,
@@ -266,7 +274,7 @@ impl Reader<'_> {
         })
     }
 
-    fn duration(&mut self, dict: &Dict, path: &[&str]) -> Result<Option<Duration>> {
+    pub(super) fn duration(&mut self, dict: &Dict, path: &[&str]) -> Result<Option<Duration>> {
         self.scalar(
             dict,
             path,
@@ -281,7 +289,7 @@ impl Reader<'_> {
         self.parsed_as(dict, path, |url: &ProviderUrl| format!("{url:?}"))
     }
 
-    fn parsed<T: FromStr<Err = Error> + Display>(
+    pub(super) fn parsed<T: FromStr<Err = Error> + Display>(
         &mut self,
         dict: &Dict,
         path: &[&str],

@@ -16,6 +16,7 @@ const TOP: &[&str] = &[
     "limit",
     "cache",
     "snapshot",
+    "audit",
     "secrets",
 ];
 const DEPLOYMENTS: &[&str] = &["default", "development", "test", "staging", "production"];
@@ -24,6 +25,20 @@ const RETRY: &[&str] = &["attempts", "deadline"];
 const LIMIT: &[&str] = &["concurrency", "per_second"];
 const CACHE: &[&str] = &["ttl", "max_stale", "negative_ttl", "overlap"];
 const SNAPSHOT: &[&str] = &["path", "key_file", "max_age"];
+const AUDIT: &[&str] = &[
+    "path",
+    "key_file",
+    "key_secret",
+    "service",
+    "reads",
+    "fail_closed",
+    "max_bytes",
+    "max_age",
+    "keep",
+    "keep_for",
+    "head_every",
+    "sync",
+];
 const SECRET: &[&str] = &[
     "kind",
     "description",
@@ -83,6 +98,7 @@ pub(super) fn check_profile(
         ("limit", LIMIT),
         ("cache", CACHE),
         ("snapshot", SNAPSHOT),
+        ("audit", AUDIT),
     ] {
         if let Some(Value::Dict(_, dict)) = dict.get(section) {
             path.push(section.to_owned());

@@ -1,6 +1,6 @@
 //! One held secret: its handle, who replaces its value, and how its refresh goes.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -25,6 +25,8 @@ pub(crate) struct Entry {
     pub(super) own: Option<Arc<Declared>>,
     /// Whether it was asked for since the last refresh.
     used: AtomicBool,
+    /// The number of the value that the log knows to be handed out.
+    recorded: AtomicU64,
     status: Mutex<Status>,
 }
 
@@ -65,6 +67,7 @@ impl Entry {
             publisher,
             own,
             used: AtomicBool::new(true),
+            recorded: AtomicU64::new(u64::MAX),
             status: Mutex::new(Status {
                 confirmed_at,
                 due: None,
@@ -75,13 +78,23 @@ impl Entry {
         }
     }
 
-    /// Returns the value, and notes that somebody uses it.
-    pub(crate) fn get(&self) -> crate::Result<Secret> {
+    /// Returns the value and its number, and notes that somebody uses it.
+    pub(crate) fn get(&self) -> crate::Result<(Secret, u64)> {
         // Looked at first: a write would take the cache line from every other reader.
         if !self.used.load(Ordering::Relaxed) {
             self.used.store(true, Ordering::Relaxed);
         }
-        self.live.with(Secret::clone)
+        self.live
+            .with_sequence(|secret, sequence| (secret.clone(), sequence))
+    }
+
+    /// Reports whether it is recorded that the value of this number was handed out.
+    pub(crate) fn is_recorded(&self, sequence: u64) -> bool {
+        self.recorded.load(Ordering::Relaxed) == sequence
+    }
+
+    pub(crate) fn set_recorded(&self, sequence: u64) {
+        self.recorded.store(sequence, Ordering::Relaxed);
     }
 
     /// Hands the same value out on new terms, with what is newly known of it.

@@ -4,6 +4,7 @@ use super::place::{may_have_happened, same};
 use super::{
     Begun, Error, ErrorKind, Finding, Method, Pending, Result, Rotation, Secret, Stage, Version,
 };
+use crate::audit::{Event, Operation, Outcome};
 use crate::connection::check_size;
 use crate::provider::{Expect, Put};
 
@@ -19,8 +20,11 @@ impl Rotation {
     /// was asked for; and whatever the provider answers. Nothing was written then, unless the error
     /// says that it may have been.
     pub async fn begin(self, value: Option<&Secret>) -> Result<Begun> {
-        let name = self.name().clone();
+        let (name, connection) = (self.name().clone(), self.connection.clone());
         let begun = self.write(value).await;
+        let version = begun.as_ref().ok().and_then(Begun::version);
+        let event = Event::new(Operation::RotationBegin, Outcome::of(&begun));
+        connection.audit().note(event.of(&name, version));
         begun.map_err(|error| error.with_name(&name))
     }
 
@@ -75,8 +79,11 @@ impl Rotation {
     /// force, if the backend has no stages, [`ErrorKind::Conflict`] if what is pending is another
     /// secret of the same document, and as [`check`](Self::check).
     pub async fn resume(self) -> Result<Begun> {
-        let name = self.name().clone();
+        let (name, connection) = (self.name().clone(), self.connection.clone());
         let begun = self.take_up().await;
+        let version = begun.as_ref().ok().and_then(Begun::version);
+        let event = Event::new(Operation::RotationBegin, Outcome::of(&begun));
+        connection.audit().note(event.of(&name, version));
         begun.map_err(|error| error.with_name(&name))
     }
 

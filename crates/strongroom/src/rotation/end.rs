@@ -4,6 +4,7 @@ use super::place::{may_have_happened, same};
 use super::{
     Begun, Completed, Error, ErrorKind, Method, Previous, Result, Rotation, Secret, Stage, Version,
 };
+use crate::audit::{Event, Operation, Outcome};
 use crate::provider::{Expect, Put};
 
 /// How often an undo starts again because another field of the same document was written.
@@ -29,6 +30,7 @@ impl Begun {
     /// value stays pending in each case.
     pub async fn complete(&self) -> Result<Completed> {
         let completed = self.put_in_force().await;
+        self.record(Operation::RotationComplete, &completed);
         completed.map_err(|error| error.with_name(self.rotation.name()))
     }
 
@@ -74,7 +76,14 @@ impl Begun {
             Method::Staged => self.take_back().await,
             Method::Replacing => self.write_back().await,
         };
+        self.record(Operation::RotationUndo, &undone);
         undone.map_err(|error| error.with_name(self.rotation.name()))
+    }
+
+    fn record<T>(&self, operation: Operation, outcome: &Result<T>) {
+        let event = Event::new(operation, Outcome::of(outcome));
+        let event = event.of(self.rotation.name(), self.version());
+        self.rotation.connection.audit().note(event);
     }
 
     async fn take_back(&self) -> Result<Undone> {
@@ -148,6 +157,9 @@ impl Rotation {
             Some(version) => self.discard(version).await.map(|()| version.clone()),
             None => Err(self.nothing_pending().await),
         };
+        let event = Event::new(Operation::RotationAbort, Outcome::of(&aborted));
+        let event = event.of(self.name(), aborted.as_ref().ok());
+        self.connection.audit().note(event);
         aborted.map_err(|error| error.with_name(self.name()))
     }
 

@@ -9,6 +9,7 @@
     reason = "in a test, a panic is a failure"
 )]
 
+mod audit;
 #[cfg(feature = "aws")]
 mod aws;
 mod bounds;

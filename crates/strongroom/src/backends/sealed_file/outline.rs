@@ -20,6 +20,8 @@ pub struct Outline {
     pub id: FileId,
     /// How often it was written.
     pub epoch: u64,
+    /// What is different in each of its states, in hexadecimal digits.
+    pub seal: String,
     /// Its slots, in the order of their ids.
     pub slots: Vec<SlotInfo>,
     /// Its entries, in the order of their names.
@@ -61,6 +63,7 @@ impl Outline {
         Ok(Self {
             id: document.id,
             epoch: document.epoch,
+            seal: base16ct::lower::encode_string(&document.seal),
             entries: entries.collect::<Result<_>>()?,
             slots: document.slots.iter().map(SlotInfo::of).collect(),
         })

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use ctutils::CtEq as _;
 
 use super::fields::{self, FileId};
+use crate::audit::Anchors;
 use crate::backends::Connect;
 use crate::backends::files::{failure, read, write};
 use crate::env::is_own;
@@ -26,6 +27,7 @@ pub(super) struct Rollback {
     directory: Option<PathBuf>,
     min_epoch: u64,
     rails: GuardRails,
+    anchors: Anchors,
 }
 
 /// One state of a file.
@@ -49,6 +51,7 @@ impl Rollback {
             directory: connect.env.state_dir().map(|dir| dir.join(DIRECTORY)),
             min_epoch,
             rails: connect.rails.clone(),
+            anchors: connect.anchors.clone(),
         })
     }
 
@@ -58,6 +61,25 @@ impl Rollback {
     /// `false` says that the state is older only because the file `is_replaced` since it was read: a
     /// writer records what it has written.
     pub(super) fn check(
+        &self,
+        file: FileId,
+        epoch: u64,
+        seal: &[u8; 32],
+        is_replaced: impl FnOnce() -> bool,
+    ) -> Result<bool> {
+        let is_current = self.compare(file, epoch, seal, is_replaced)?;
+        if is_current {
+            self.anchor(file, epoch, seal);
+        }
+        Ok(is_current)
+    }
+
+    fn anchor(&self, file: FileId, epoch: u64, seal: &[u8; 32]) {
+        self.anchors
+            .note(format!("sealed file {file}"), epoch, seal);
+    }
+
+    fn compare(
         &self,
         file: FileId,
         epoch: u64,
@@ -94,7 +116,7 @@ impl Rollback {
             }
             Some(seen) if epoch == seen.epoch => return Ok(true),
             _ => {
-                self.record(file, epoch, seal);
+                self.remember(file, epoch, seal);
                 return Ok(true);
             }
         };
@@ -114,8 +136,14 @@ impl Rollback {
         Ok(true)
     }
 
-    /// Remembers a state. Where that can't be done, it is reported: the file itself is fine.
+    /// Records a state that was just written, here and in the audit log.
     pub(super) fn record(&self, file: FileId, epoch: u64, seal: &[u8; 32]) {
+        self.remember(file, epoch, seal);
+        self.anchor(file, epoch, seal);
+    }
+
+    /// Remembers a state. Where that can't be done, it is reported: the file itself is fine.
+    fn remember(&self, file: FileId, epoch: u64, seal: &[u8; 32]) {
         let Some(directory) = &self.directory else {
             return;
         };

@@ -138,6 +138,15 @@ pub(super) fn from_key_file(
     SlotKey::from_text(&Secret::from_bytes(text)).map_err(|error| in_file(path, &error))
 }
 
+/// Reads the text of a key file, once the guard rails let it.
+pub(crate) fn key_file(
+    judges: (&Env, &GuardRails),
+    path: &Path,
+    missing: impl FnOnce(&Path) -> Error,
+) -> Result<Secret> {
+    read_file(judges, path, missing).map(Secret::from_bytes)
+}
+
 fn read_file(
     (env, rails): (&Env, &GuardRails),
     path: &Path,
