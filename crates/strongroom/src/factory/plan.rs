@@ -47,15 +47,6 @@ impl SecretsBuilder {
         if self.distrust_found_manifest {
             warnings.append(&mut distrust(&mut manifest, &env));
         }
-        if self.distrusts(&manifest) && manifest.audit.log.take().is_some() {
-            manifest.audit.fail_closed = false;
-            warnings.push(Finding::warning(
-                None,
-                "untrusted-manifest",
-                "`audit` is ignored: nobody named this manifest",
-                "name it with --manifest if you trust what it says",
-            ));
-        }
         let rails = GuardRails::new(choice.deployment, manifest.overridden.iter().copied());
         let mut declared = manifest.secrets.clone();
         for further in &self.declared {
@@ -207,6 +198,10 @@ fn take_what_needs_trust(manifest: &mut Manifest) -> Vec<&'static str> {
     let rails = std::mem::take(&mut manifest.overridden);
     let mut taken: Vec<_> = rails.iter().map(|rail| rail.override_key()).collect();
     taken.extend(manifest.snapshot.take().map(|_| "snapshot"));
+    if manifest.audit.log.take().is_some() {
+        manifest.audit.fail_closed = false;
+        taken.push("audit");
+    }
     taken
 }
 
