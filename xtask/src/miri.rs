@@ -20,7 +20,11 @@ pub(crate) fn run() -> Result<()> {
     let args =
         format!("+nightly miri test {TESTS} --target-dir target/miri -- locked:: secret::tests");
     let mut miri = cargo(&args.split(' ').collect::<Vec<_>>());
-    miri.env("MIRIFLAGS", "-Zmiri-strict-provenance");
+    // The tests of secrets look at the clock.
+    miri.env(
+        "MIRIFLAGS",
+        "-Zmiri-strict-provenance -Zmiri-disable-isolation",
+    );
     run_command(miri)?;
     // The mappings themselves are looked at by the sanitizer.
     let args = format!(

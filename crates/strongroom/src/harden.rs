@@ -57,7 +57,7 @@ impl CoreLimit {
     /// # Errors
     /// As [`harden_process`].
     pub fn restore(&self) -> Result<()> {
-        set(self.0.clone())
+        set(self.0)
     }
 }
 

@@ -75,6 +75,7 @@ impl Holder {
     }
 
     /// Gives it a variable in the `Env` that it boots from.
+    #[cfg(any(feature = "aws", feature = "vault"))]
     pub(super) fn var(self, name: &str, value: &str) -> Self {
         self.say(&format!("var {name} {value}"))
     }
@@ -112,6 +113,7 @@ impl Holder {
     }
 
     /// Lets it boot, and returns why it doesn't.
+    #[cfg(feature = "locked-memory")]
     pub(super) fn refused(self) -> String {
         self.say("boot").answer().unwrap()
     }
@@ -188,12 +190,13 @@ fn holder() {
             }
         };
         let mut held = Held::of(secrets).await;
-        let leaked = leaking.then(|| held.secret().expose_bytes().to_vec().leak());
+        if leaking {
+            held.secret().expose_bytes().to_vec().leak();
+        }
         println!("\n{HOLDER}live");
         for order in lines {
             println!("{HOLDER}{}", held.obey(&order).await);
         }
-        drop(leaked);
     });
 }
 
