@@ -126,7 +126,8 @@ fn offset(text: &str, line: usize) -> usize {
     text.split_inclusive('\n').take(line).map(str::len).sum()
 }
 
-/// Reports whether a file is in what users get. The conformance suite exposes values of its own only.
+/// Reports whether a file is in what users get. The conformance suite and the
+/// fuzz targets expose values of their own only.
 fn is_shipped(file: &SourceFile) -> bool {
     let is_source = file.path.starts_with("crates/") && file.path.contains("/src/");
     let is_test = [
@@ -134,6 +135,7 @@ fn is_shipped(file: &SourceFile) -> bool {
         "/tests.rs",
         "/src/conformance",
         "/conformance_tests",
+        "/fuzzing.rs",
     ];
     is_source && file.path.ends_with(".rs") && !is_test.iter().any(|part| file.path.contains(part))
 }

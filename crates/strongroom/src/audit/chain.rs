@@ -13,6 +13,7 @@ use super::line::{self, Extras, FORMAT, Line, MOST, Torn};
 use super::settings::LogSettings;
 use crate::backends::{Growing, Journal, Locked};
 use crate::error::{Error, ErrorKind, Result};
+use crate::random;
 
 /// How much of a file's end is read to find its last line.
 const WINDOW: u64 = MOST as u64;
@@ -187,7 +188,8 @@ impl Chain {
         let header = start.split(|byte| *byte == b'\n').find_map(Header::parse);
         let header = header.ok_or_else(|| not_a_log(path))?;
         let key = self.key.of_chain(&header.chain);
-        if key.code(&header.previous, &header.authenticated) != Some(header.head.mac) {
+        let code = key.code(&header.previous, &header.authenticated);
+        if !header.head.has(code.as_ref()) {
             let message = format!("{} was begun with another key, or changed", path.display());
             return Err(Error::new(ErrorKind::Integrity, message).with_help(
                 "give the key that it was begun with; or, to begin a new log with a new key, move \
@@ -458,14 +460,7 @@ fn not_a_log(path: &std::path::Path) -> Error {
 
 /// Draws the id of a new chain.
 fn begin() -> Result<([u8; 16], Head)> {
-    let mut chain = [0; 16];
-    getrandom::fill(&mut chain).map_err(|_| {
-        Error::new(
-            ErrorKind::Transient,
-            "the system's random source gave nothing",
-        )
-    })?;
-    Ok((chain, Head::NONE))
+    Ok((random::array()?, Head::NONE))
 }
 
 fn is_older(path: &std::path::Path, most: Duration) -> bool {

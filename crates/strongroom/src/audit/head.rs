@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use ctutils::CtEq as _;
+
 use crate::error::{Error, ErrorKind, Result};
 
 /// The newest event of a chain: its number and its code, as `SEQ:MAC`.
@@ -34,6 +36,11 @@ impl Head {
     /// Returns the number of the event, from 1.
     pub fn seq(&self) -> u64 {
         self.seq
+    }
+
+    /// Compares codes in constant time. No code equals none at all.
+    pub(super) fn has(&self, mac: Option<&[u8; 32]>) -> bool {
+        mac.is_some_and(|mac| self.mac.ct_eq(mac).to_bool())
     }
 
     pub(super) fn mac_text(&self) -> String {

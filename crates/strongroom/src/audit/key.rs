@@ -34,6 +34,7 @@ impl Key {
         if text.len() == 32 {
             return Ok(Self(text.clone()));
         }
+        // EXPOSES: to the decoding of the key, which leaves no copy but the key
         let text = text.expose_str().map_err(|_| not_a_key())?;
         let lines = text.lines().map(str::trim);
         let mut words = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
@@ -55,6 +56,7 @@ impl Key {
         let info = [b"strongroom audit chain v1".as_slice(), chain].concat();
         let key = self.0.derive_key(&info);
         // HMAC takes a key of any length.
+        // EXPOSES: to the state of HMAC, which wipes itself
         ChainKey(Hmac::new_from_slice(key.expose_bytes()).ok())
     }
 }

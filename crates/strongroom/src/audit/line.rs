@@ -6,6 +6,7 @@
 //!
 //! The code is over the code of the line before and everything in this one up to `,"mac":`.
 
+use ctutils::CtEq as _;
 use serde::{Deserialize, Serialize};
 
 use super::head::{Head, code, number};
@@ -66,6 +67,14 @@ pub struct Anchor {
     pub epoch: u64,
     /// What is different in each of its states.
     pub seal: String,
+}
+
+impl Anchor {
+    /// Reports whether a state of this epoch and seal is another one than the log knows. The seal may be one that
+    /// somebody made up, so it is compared in constant time.
+    pub fn is_another(&self, epoch: u64, seal: &str) -> bool {
+        epoch == self.epoch && !seal.as_bytes().ct_eq(self.seal.as_bytes()).to_bool()
+    }
 }
 
 /// Appends a line to `out`, and returns the head that it makes.

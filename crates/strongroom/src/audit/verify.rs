@@ -206,7 +206,7 @@ impl Verifier<'_> {
             Some(position) if position.chain != chain => {
                 return Err(wrong("the file belongs to another log"));
             }
-            Some(position) if position.head.mac != previous || !follows(&position.head, line) => {
+            Some(position) if !position.head.has(Some(&previous)) || !follows(&position.head, line) => {
                 return Err(wrong(&gap(position.head.seq, line.head.seq)));
             }
             Some(position) => position.head,
@@ -217,7 +217,7 @@ impl Verifier<'_> {
                     .checked_sub(1)
                     .ok_or_else(|| wrong("it is numbered 0"))?;
                 let former = Head { seq, mac: previous };
-                if (seq == 0) != (previous == Head::NONE.mac) {
+                if (seq == 0) != Head::NONE.has(Some(&previous)) {
                     return Err(wrong("the first line of the file names no file before it"));
                 }
                 self.found.first = line.head.seq;
@@ -225,7 +225,8 @@ impl Verifier<'_> {
             }
         };
         let key = self.key.of_chain(&chain);
-        if key.code(&former.mac, line.authenticated) != Some(line.head.mac) {
+        let code = key.code(&former.mac, line.authenticated);
+        if !line.head.has(code.as_ref()) {
             return Err(wrong(
                 "the line was changed, or the key is not the one that it was written with",
             ));
@@ -247,7 +248,8 @@ impl Verifier<'_> {
         if !follows(&position.head, line) {
             return Err(bad(at.0, at.1, &gap(position.head.seq, line.head.seq)));
         }
-        if position.key.code(&position.head.mac, line.authenticated) != Some(line.head.mac) {
+        let code = position.key.code(&position.head.mac, line.authenticated);
+        if !line.head.has(code.as_ref()) {
             return Err(bad(at.0, at.1, CHANGED));
         }
         if extras.format.is_some() {
@@ -274,7 +276,7 @@ impl Verifier<'_> {
         match self.expect {
             Some(expect) if expect.seq == self.found.head.seq => {
                 self.is_expected_found = true;
-                match expect.mac == self.found.head.mac {
+                match expect.has(Some(&self.found.head.mac)) {
                     true => Ok(()),
                     false => Err(bad(
                         at.0,

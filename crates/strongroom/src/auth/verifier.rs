@@ -154,6 +154,7 @@ impl BearerVerifier {
             return Err(Refusal::Limited { retry_after });
         }
         let found = match token {
+            // EXPOSES: what a client sent, to the comparison in constant time
             Ok(token) => self.compare(token.expose_bytes(), client)?,
             Err(fault) => Err(fault.as_str()),
         };
@@ -233,6 +234,7 @@ fn accept(matched: Matched, secret: &Secret, client: ClientKey) -> Verified {
 
 /// Looks whether a header could bring this value at all: else every request would be refused for ever.
 fn carriable(secret: &Secret) -> Result<()> {
+    // EXPOSES: to the grammar of a token, once, before anybody can ask
     if is_b64token(secret.expose_bytes()) && secret.len() <= super::MAX_BEARER_BYTES {
         return Ok(());
     }

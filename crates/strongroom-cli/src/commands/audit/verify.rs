@@ -10,7 +10,7 @@ use strongroom::{Error, ErrorKind, Result};
 use super::log_of_manifest;
 use crate::context::Context;
 use crate::exit::{FINE, Failure, Outcome};
-use crate::key_source::read_audit_key;
+use crate::key_source::{read_audit_key, read_sealed};
 
 /// Prove that no line of the log was edited, removed or moved
 ///
@@ -87,14 +87,7 @@ fn find(args: &Verify, context: &Context<'_>) -> Result<(Vec<PathBuf>, Key), Fai
 /// Compares a sealed file with the newest state of it that the log knows.
 fn compare(path: &PathBuf, verified: &Verified) -> Result<String> {
     let shown = path.display();
-    let bytes = std::fs::read(path).map_err(|error| {
-        let kind = match error.kind() {
-            std::io::ErrorKind::NotFound => ErrorKind::Absent,
-            _ => ErrorKind::Transient,
-        };
-        Error::new(kind, format!("can't read {shown}")).with_source(error)
-    })?;
-    let outline = Outline::read(bytes)?;
+    let outline = Outline::read(read_sealed(path)?)?;
     let subject = format!("sealed file {}", outline.id);
     let known = verified
         .anchors
@@ -115,7 +108,7 @@ fn compare(path: &PathBuf, verified: &Verified) -> Result<String> {
             outline.epoch, known.epoch
         ));
     }
-    if outline.epoch == known.epoch && outline.seal != known.seal {
+    if known.is_another(outline.epoch, &outline.seal) {
         return older(format!(
             "the log knows another state of epoch {}",
             known.epoch
