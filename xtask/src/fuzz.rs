@@ -30,6 +30,7 @@ const COVERAGE: &str = "--cfg fuzzing -Cpasses=sancov-module \
 
 /// The most bytes of an input, where it isn't [`USUAL_BYTES`]: what is longer is slower, and finds no more.
 const MOST_BYTES: &[(&str, u32)] = &[
+    ("bearer", 300),
     ("manifest", 1024),
     ("name", 300),
     ("policy", 256),

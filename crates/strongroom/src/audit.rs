@@ -33,6 +33,8 @@ use crate::secret::Secret;
 mod chain;
 mod event;
 mod files;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod head;
 mod identity;
 mod key;

@@ -9,6 +9,7 @@
     reason = "to panic is what these functions are for"
 )]
 
+use crate::auth::{MAX_BEARER_BYTES, parse_bearer};
 use crate::declared::{Declared, Kind};
 use crate::env::Env;
 use crate::error::ErrorKind;
@@ -18,6 +19,7 @@ use crate::policy;
 use crate::provider_url::ProviderUrl;
 use crate::secret::Secret;
 
+pub use crate::audit::fuzzing::audit_line;
 pub use crate::backends::fuzzing::*;
 
 #[cfg(test)]
@@ -34,6 +36,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("aws_container", aws_container),
     #[cfg(feature = "aws")]
     ("aws_refusal", aws_refusal),
+    ("audit_line", audit_line),
+    ("bearer", bearer),
     ("dotenv", dotenv),
     ("json", json),
     ("manifest", manifest),
@@ -130,6 +134,22 @@ pub fn manifest(data: &[u8]) {
             }
         }
     }
+}
+
+/// An `Authorization` header: a token is its end, and shows nowhere.
+pub fn bearer(data: &[u8]) {
+    let token = match parse_bearer(data) {
+        Ok(token) => token,
+        Err(fault) => return never_quotes(data, &format!("{fault:?} {fault}")),
+    };
+    never_quotes(data, &format!("{token:?}"));
+    let bytes = token.expose_bytes();
+    assert!((1..=MAX_BEARER_BYTES).contains(&bytes.len()) && data.ends_with(bytes));
+    let fits = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(byte);
+    assert!(bytes.iter().all(fits) && !bytes.starts_with(b"="));
+    let again = [b"Bearer ", bytes].concat();
+    let again = parse_bearer(&again).map(|again| again.expose_bytes().to_vec());
+    assert_eq!(again.as_deref(), Ok(bytes));
 }
 
 /// A value of any kind, judged: no finding says anything of it.

@@ -206,7 +206,9 @@ impl Verifier<'_> {
             Some(position) if position.chain != chain => {
                 return Err(wrong("the file belongs to another log"));
             }
-            Some(position) if !position.head.has(Some(&previous)) || !follows(&position.head, line) => {
+            Some(position)
+                if !position.head.has(Some(&previous)) || !follows(&position.head, line) =>
+            {
                 return Err(wrong(&gap(position.head.seq, line.head.seq)));
             }
             Some(position) => position.head,
