@@ -1,4 +1,5 @@
-//! The table of threats: a row for each, with what tries it in backticks.
+//! The table of threats: a row for each, with what tries it in backticks. Other claims of the page have a line
+//! that begins with `Held by`, and is read in the same way.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -6,10 +7,13 @@ use std::fmt;
 use crate::Result;
 
 const HEADER: &str = "| threat | asked for by | tried by | result |";
+const CLAIM: &str = "Held by ";
 
 /// The rows of the page's one table of threats.
 pub(super) struct Table {
     rows: Vec<Row>,
+    /// What holds the claims outside of the table.
+    claims: Vec<Attempt>,
 }
 
 struct Row {
@@ -46,9 +50,11 @@ impl Table {
             .take_while(|(_, line)| line.starts_with('|'))
             .map(|(line, text)| Row::parse(line, text))
             .collect::<Result<Vec<_>>>()?;
+        let claims = page.lines().filter_map(|line| line.strip_prefix(CLAIM));
+        let claims = claims.flat_map(attempts).collect();
         match rows.is_empty() {
             true => Err(format!("no table begins with `{HEADER}`")),
-            false => Ok(Self { rows }),
+            false => Ok(Self { rows, claims }),
         }
     }
 
@@ -58,7 +64,7 @@ impl Table {
 
     pub(super) fn attempts(&self) -> BTreeSet<Attempt> {
         let attempts = self.rows.iter().flat_map(|row| &row.attempts);
-        attempts.cloned().collect()
+        attempts.chain(&self.claims).cloned().collect()
     }
 
     pub(super) fn with_results(&self, outcomes: &BTreeMap<Attempt, Outcome>) -> String {
@@ -81,13 +87,13 @@ impl Table {
         lines.join("\n") + "\n"
     }
 
-    /// Returns the threats of which something failed or did not run.
+    /// Returns the threats and claims of which something failed or did not run.
     pub(super) fn not_held(&self, outcomes: &BTreeMap<Attempt, Outcome>) -> Vec<String> {
-        let open = self.rows.iter().filter_map(|row| match row.open(outcomes) {
-            open if open.is_empty() => None,
-            open => Some(format!("{} ({})", row.threat, open.join(", "))),
+        let threats = self.rows.iter().filter_map(|row| {
+            let open = open(&row.attempts, outcomes);
+            (!open.is_empty()).then(|| format!("{} ({})", row.threat, open.join(", ")))
         });
-        open.collect()
+        threats.chain(open(&self.claims, outcomes)).collect()
     }
 }
 
@@ -97,15 +103,7 @@ impl Row {
         let [threat, asked_by, tried_by, _] = cells.as_slice() else {
             return Err(format!("`{text}` has {} cells, not 4", cells.len()));
         };
-        let attempts: Vec<Attempt> = tried_by
-            .split('`')
-            .skip(1)
-            .step_by(2)
-            .map(|name| match name.strip_prefix("cargo ") {
-                Some(args) => Attempt::Chore(args.to_owned()),
-                None => Attempt::Tests(name.to_owned()),
-            })
-            .collect();
+        let attempts: Vec<_> = attempts(tried_by).collect();
         if attempts.is_empty() {
             return Err(format!("nothing tries the threat `{threat}`"));
         }
@@ -119,7 +117,7 @@ impl Row {
     }
 
     fn with_result(&self, outcomes: &BTreeMap<Attempt, Outcome>) -> String {
-        let open = self.open(outcomes);
+        let open = open(&self.attempts, outcomes);
         let result = match open.is_empty() {
             true => "held".to_owned(),
             false => open.join(", "),
@@ -129,14 +127,23 @@ impl Row {
             self.threat, self.asked_by, self.tried_by
         )
     }
+}
 
-    fn open(&self, outcomes: &BTreeMap<Attempt, Outcome>) -> Vec<String> {
-        let open = self.attempts.iter().filter_map(|attempt| {
-            let outcome = outcomes.get(attempt).copied().unwrap_or(Outcome::NotRun);
-            (outcome != Outcome::Held).then(|| format!("{outcome}: `{attempt}`"))
-        });
-        open.collect()
-    }
+/// Reads what stands in backticks.
+fn attempts(text: &str) -> impl Iterator<Item = Attempt> {
+    let names = text.split('`').skip(1).step_by(2);
+    names.map(|name| match name.strip_prefix("cargo ") {
+        Some(args) => Attempt::Chore(args.to_owned()),
+        None => Attempt::Tests(name.to_owned()),
+    })
+}
+
+fn open(attempts: &[Attempt], outcomes: &BTreeMap<Attempt, Outcome>) -> Vec<String> {
+    let open = attempts.iter().filter_map(|attempt| {
+        let outcome = outcomes.get(attempt).copied().unwrap_or(Outcome::NotRun);
+        (outcome != Outcome::Held).then(|| format!("{outcome}: `{attempt}`"))
+    });
+    open.collect()
 }
 
 impl Attempt {
@@ -229,6 +236,15 @@ after
     fn what_was_not_run_is_not_held() {
         let table = Table::parse(PAGE).unwrap();
         assert_eq!(table.not_held(&BTreeMap::new()).len(), 2);
+    }
+
+    #[test]
+    fn a_claim_outside_of_the_table_is_held_too() {
+        let page = format!("{PAGE}\nHeld by `names::` and `names::one`.\n");
+        let table = Table::parse(&page).unwrap();
+        let mut outcomes = outcomes(Outcome::Held);
+        outcomes.insert(Attempt::Tests("names::".to_owned()), Outcome::Held);
+        assert_eq!(table.not_held(&outcomes), ["did not run: `names::one`"]);
     }
 
     #[test]

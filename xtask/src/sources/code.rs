@@ -150,6 +150,7 @@ pub(super) fn is_program(file: &SourceFile) -> bool {
     ["crates/", "examples/"].iter().any(is_in)
         && !file.path.contains("/tests/")
         && !file.path.ends_with("/tests.rs")
+        && !file.path.ends_with("/fuzzing.rs")
 }
 
 pub(super) fn each(
