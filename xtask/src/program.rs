@@ -38,7 +38,7 @@ fn build() -> Result<PathBuf> {
     ]);
     command
         .env("CARGO_TARGET_DIR", &target_dir)
-        .env("RUSTFLAGS", "-Ctarget-feature=+crt-static");
+        .env("RUSTFLAGS", "-C target-feature=+crt-static");
     run_command(command)?;
     Ok(target_dir.join(host).join("release/strongroom"))
 }
