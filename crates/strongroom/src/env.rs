@@ -212,7 +212,7 @@ pub(crate) fn is_own(metadata: &Metadata) -> bool {
 }
 
 /// Opens a regular file. The descriptor is what is looked at: what a path leads to can change.
-fn open_regular(path: &Path) -> io::Result<(File, Metadata)> {
+pub(crate) fn open_regular(path: &Path) -> io::Result<(File, Metadata)> {
     // A FIFO without a writer would block the opening itself.
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
@@ -223,7 +223,8 @@ fn open_regular(path: &Path) -> io::Result<(File, Metadata)> {
     }
 }
 
-fn read_text(file: File, most: usize) -> io::Result<String> {
+/// Reads a file of at most `most` bytes as text.
+pub(crate) fn read_text(file: File, most: usize) -> io::Result<String> {
     let mut text = String::new();
     let limit = u64::try_from(most.saturating_add(1)).unwrap_or(u64::MAX);
     file.take(limit).read_to_string(&mut text)?;

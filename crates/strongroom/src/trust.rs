@@ -13,12 +13,16 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use crate::env::{Env, read_text_file};
+use crate::env::{Env, is_own, open_regular, read_text, read_text_file};
 use crate::error::{Error, ErrorKind, Result};
 use crate::manifest;
 
 /// The record, beneath the user's configuration directory.
 const FILE: &str = "strongroom/trusted";
+
+/// What to do about a manifest that is not trusted.
+pub(crate) const REMEDY: &str =
+    "if you trust what it says, name it with --manifest, or record it by `strongroom trust`";
 
 /// The most bytes that the record may have.
 const MAX_BYTES: usize = 1024 * 1024;
@@ -60,7 +64,7 @@ pub(crate) enum Standing {
 /// Lists the manifests that the user trusts, in the order of their paths.
 ///
 /// # Errors
-/// [`ErrorKind::Policy`] if others can write the record, [`ErrorKind::Malformed`] if it is none, and
+/// [`ErrorKind::Policy`] if others own or can write the record, [`ErrorKind::Malformed`] if it is none, and
 /// [`ErrorKind::Config`] if it can't be read.
 pub fn list(env: &Env) -> Result<Vec<Trusted>> {
     match record(env) {
@@ -143,17 +147,23 @@ fn record(env: &Env) -> Option<PathBuf> {
 
 fn read(record: &Path) -> Result<Vec<Trusted>> {
     let unreadable = |error: io::Error| failed("read", record, error);
-    let metadata = match std::fs::metadata(record) {
-        Ok(metadata) => metadata,
+    let (file, metadata) = match open_regular(record) {
+        Ok(opened) => opened,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(unreadable(error)),
     };
+    if !is_own(&metadata) {
+        let message = format!("{} belongs to another user", record.display());
+        return Err(Error::new(ErrorKind::Policy, message).with_help(
+            "under sudo, set HOME to that user's; else look at what it says, and chown it",
+        ));
+    }
     if metadata.mode() & 0o022 != 0 {
         let message = format!("{} can be written by others", record.display());
         return Err(Error::new(ErrorKind::Policy, message)
             .with_help("look at what it says, then take that right away: `chmod go-w`"));
     }
-    let text = read_text_file(record, MAX_BYTES).map_err(unreadable)?;
+    let text = read_text(file, MAX_BYTES).map_err(unreadable)?;
     let parse = |(number, line): (usize, &str)| {
         let (sha256, path) = line.split_once(' ').unwrap_or_default();
         let digits = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
@@ -317,6 +327,29 @@ mod tests {
         fs::remove_file(&record).unwrap();
         fs::create_dir(&record).unwrap();
         assert_eq!(list(&env).unwrap_err().kind(), ErrorKind::Config);
+    }
+
+    #[test]
+    fn a_record_of_another_user_vouches_for_nothing() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let env = env(dir.path());
+        fs::write(dir.path().join("a.toml"), "[default]\n").unwrap();
+        add(&env, "a.toml").unwrap();
+        let record = dir.path().join("config/strongroom/trusted");
+        std::os::unix::fs::chown(&record, Some(65534), None).unwrap();
+        let error = list(&env).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Policy);
+        assert!(error.help().unwrap().contains("HOME"));
+        let path = dir.path().join("a.toml");
+        assert!(standing(&env, &path, &digest("[default]\n")).is_err());
+        assert_eq!(add(&env, "a.toml").unwrap_err().kind(), ErrorKind::Policy);
+        assert_eq!(
+            revoke(&env, "a.toml").unwrap_err().kind(),
+            ErrorKind::Policy
+        );
     }
 
     #[test]

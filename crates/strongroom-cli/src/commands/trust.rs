@@ -13,9 +13,10 @@ use crate::exit::{self, FINE, Outcome};
 /// Vouch for a manifest that commands find in the working directory
 ///
 /// A manifest that is merely found, as in somebody else's checkout, is not trusted: its `danger_…` keys
-/// and its `snapshot` are ignored, and no credential of the environment goes to an address that stands
-/// there alone. This records its path and the SHA-256 of its text in the user's configuration; once it is
-/// edited, it is not trusted any more. A manifest that --manifest or STRONGROOM_MANIFEST names needs no record.
+/// and its `snapshot` are ignored, what it names outside of its folder is read and not changed, and no
+/// credential of the environment goes to an address that stands there alone. This records its path and
+/// the SHA-256 of its text in the user's configuration; once it is edited, it is not trusted any more. A
+/// manifest that --manifest or STRONGROOM_MANIFEST names needs no record.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

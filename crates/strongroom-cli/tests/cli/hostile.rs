@@ -4,11 +4,11 @@
 //! sent, and with a `PATH` of nothing but programs that tell that they were started.
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -118,7 +118,7 @@ fn manifest(provider: &str, address: SocketAddr) -> String {
          theirs = \"vault+http://{address}/kv\"\n\
          local = \"file:theirs\"\n\
          [default.snapshot]\n\
-         path = \"../escaped.sealed\"\n\
+         path = \"home/escaped.sealed\"\n\
          key_file = \"home/.ssh/id_ed25519\"\n\
          [default.secrets.\"api/token\"]\n\
          kind = \"token\"\n\
@@ -187,7 +187,9 @@ fn no_command_does_anything_that_it_asks_for() {
         format!("http://{address}/"),
         "sealed:strongroom.toml?key_file=home/.ssh/id_ed25519".to_owned(),
     ] {
-        let room = checkout(&manifest(&provider, address));
+        let config = tempfile::tempdir().unwrap();
+        let room = checkout(&manifest(&provider, address))
+            .var("XDG_CONFIG_HOME", config.path().to_str().unwrap());
         let before = tree(&room.path(""));
         for (arguments, input) in COMMANDS {
             let line = format!("{provider}: {}", arguments.join(" "));
@@ -198,14 +200,114 @@ fn no_command_does_anything_that_it_asks_for() {
             assert_eq!(listener.received(), "", "{line}");
             let mut after = tree(&room.path(""));
             if arguments[0] == "init" {
-                // What `init` makes is the user's own: taken away again, for the next command.
-                after.retain(|path, _| before.contains_key(path));
-                std::fs::remove_dir_all(room.path(".strongroom")).ok();
-                std::fs::remove_dir_all(room.path("home/.config")).ok();
+                // What `init` makes is the user's own: taken away again, for the next command. There, and
+                // nowhere else.
+                let own = room.path(".strongroom");
+                after.retain(|path, _| !path.starts_with(&own));
+                for made in [own, config.path().join("strongroom/keys")] {
+                    std::fs::remove_dir_all(made).unwrap();
+                }
             }
             assert_eq!(after, before, "{line}: {shown}");
         }
     }
+}
+
+/// Runs a command in a folder of the room.
+fn run_in(room: &Room, folder: &str, arguments: &[&str], input: &str) -> Ran {
+    let mut command = room.command(arguments);
+    command.current_dir(room.path(folder));
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    // The command may end before it reads its input.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    Ran(child.wait_with_output().unwrap())
+}
+
+/// A checkout in `project`, beside another project with a sealed file and plain ones.
+fn neighbours(provider: &str) -> Room {
+    let manifest = format!(
+        "[default]\nprovider = \"{provider}\"\n[default.providers]\nnamed = \"file:../other\"\n\
+         further = \"file:../other/.env\"\n\
+         [default.secrets.\"api/token\"]\nkind = \"token\"\n\
+         [default.secrets.\"named/token\"]\nkind = \"token\"\nsource = {{ provider = \"named\" }}\n"
+    );
+    let room = Room::new()
+        .file("project/strongroom.toml", manifest)
+        .file("home/.keep", "")
+        .file("other/api_token", TOKEN)
+        .file("other/named_token", TOKEN)
+        .file("other/.env", format!("API_TOKEN={TOKEN}\n"));
+    let home = room.path("home").to_str().unwrap().to_owned();
+    let room = room.var("HOME", &home);
+    run_in(&room, "other", &["init", "--no-recovery"], "").ends(0);
+    run_in(&room, "other", &["set", "api/token"], TOKEN).ends(0);
+    symlink("../other", room.path("project/linked")).unwrap();
+    room
+}
+
+const SEALED: &str = ".strongroom/secrets.sealed";
+
+/// Each command that changes what the provider holds.
+const CHANGES: &[&[&str]] = &[
+    &["set", "api/token"],
+    &["set", "new/token"],
+    &["rm", "api/token"],
+    &["generate", "api/token", "--force"],
+    &["rotate", "api/token"],
+];
+
+#[test]
+fn what_it_names_outside_of_its_folder_is_read_and_not_changed() {
+    for provider in [
+        "file:../other".to_owned(),
+        "file:linked".to_owned(),
+        "file:linked/.env".to_owned(),
+        "file:../other/.env".to_owned(),
+        format!("sealed:../other/{SEALED}"),
+        format!("sealed:linked/{SEALED}"),
+        "chain:named,further".to_owned(),
+    ] {
+        let room = neighbours(&provider);
+        let before = tree(&room.path("other"));
+        let read = run_in(&room, "project", &["get", "api/token"], "").ends(0);
+        assert!(read.stdout().contains(TOKEN), "{provider}");
+        let named = &["set", "named/token"][..];
+        let keys = [
+            &["key", "rotate"][..],
+            &["key", "add", "x", "--key-file", "../x.key"],
+        ];
+        let keys = keys.iter().filter(|_| provider.starts_with("sealed:"));
+        for arguments in CHANGES.iter().chain([&named]).chain(keys) {
+            let line = format!("{provider}: {}", arguments.join(" "));
+            let ran = run_in(
+                &room,
+                "project",
+                arguments,
+                "a-new-value-4Tz0qL9e_W2mR7kB1nY6cH3s",
+            );
+            assert_ne!(ran.code(), 0, "{line}");
+            let shown = ran.stderr();
+            assert!(shown.contains("nothing is changed in"), "{line}: {shown}");
+            assert!(shown.contains("strongroom trust"), "{line}: {shown}");
+            assert_eq!(tree(&room.path("other")), before, "{line}: {shown}");
+        }
+        // Named by the user, or trusted, it is a manifest as any other.
+        let arguments = ["set", "api/token", "--manifest", "strongroom.toml"];
+        run_in(&room, "project", &arguments, TOKEN).ends(0);
+        run_in(&room, "project", &["trust"], "").ends(0);
+        run_in(&room, "project", &["set", "api/token"], TOKEN).ends(0);
+    }
+}
+
+#[test]
+fn what_it_names_in_its_own_folder_is_changed() {
+    let room = neighbours("file:own");
+    std::fs::create_dir(room.path("project/own")).unwrap();
+    run_in(&room, "project", &["set", "api/token"], TOKEN).ends(0);
+    assert!(tree(&room.path("project/own")).len() > 1);
+    let read = run_in(&room, "project", &["get", "api/token"], "").ends(0);
+    assert!(read.stdout().contains(TOKEN));
 }
 
 #[test]

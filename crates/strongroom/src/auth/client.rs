@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 /// Whom the failures of a request are counted for: a network address, a name, or nobody known.
 ///
 /// An IPv6 address counts for its network of 64 bits, which is what one subscriber has at least; an
-/// IPv4 address in an IPv6 one counts as the IPv4 address. A key has a fixed size, whatever it is made of.
+/// IPv4 address in an IPv6 one, mapped or translated (`64:ff9b::/96`, RFC 6052), counts as the IPv4 address. A key has a fixed size, whatever it is made of.
 ///
 /// Take the address of the connection. A header such as `X-Forwarded-For` is written by the client, unless
 /// your own proxy replaces it: whoever can choose their key is limited by nothing.
@@ -54,6 +54,11 @@ impl From<IpAddr> for ClientKey {
     fn from(address: IpAddr) -> Self {
         Self(match address.to_canonical() {
             IpAddr::V4(address) => Kind::V4(address),
+            // A translator would make one client of all of IPv4.
+            IpAddr::V6(address) if address.to_bits() >> 32 == TRANSLATED => {
+                let [.., a, b, c, d] = address.octets();
+                Kind::V4(Ipv4Addr::new(a, b, c, d))
+            }
             IpAddr::V6(address) => {
                 Kind::V6Network(Ipv6Addr::from_bits(address.to_bits() & NETWORK))
             }
@@ -62,6 +67,9 @@ impl From<IpAddr> for ClientKey {
 }
 
 const NETWORK: u128 = !(u64::MAX as u128);
+
+/// The first 96 bits of the addresses by which translators show clients of IPv4 (RFC 6052, section 2.1).
+const TRANSLATED: u128 = 0x0064_ff9b << 64;
 
 impl From<SocketAddr> for ClientKey {
     fn from(address: SocketAddr) -> Self {
@@ -109,6 +117,9 @@ mod tests {
         assert_eq!(of("::ffff:192.0.2.7"), of("192.0.2.7"));
         assert_ne!(of("192.0.2.8"), of("192.0.2.7"));
         assert_eq!(of("::ffff:192.0.2.7").to_string(), "192.0.2.7");
+        assert_eq!(of("64:ff9b::192.0.2.7"), of("192.0.2.7"));
+        assert_ne!(of("64:ff9b::192.0.2.7"), of("64:ff9b::192.0.2.8"));
+        assert_eq!(of("64:ff9b:0:0:0:1::").to_string(), "64:ff9b::/64");
     }
 
     #[test]

@@ -44,6 +44,8 @@ pub struct BearerVerifier {
 struct Shared {
     tokens: Vec<LiveSecret>,
     failures: Failures,
+    /// How often it is logged that a value can't be handed out, which is no failure of a client.
+    complaints: Failures,
 }
 
 /// Which of the values in force a token was.
@@ -119,12 +121,15 @@ impl BearerVerifier {
         for token in &tokens {
             token.with(carriable)??;
         }
-        let failures = Failures::new(limit, Clock::default());
-        Ok(Self::of(tokens, failures))
+        Ok(Self::of(tokens, limit, Clock::default()))
     }
 
-    fn of(tokens: Vec<LiveSecret>, failures: Failures) -> Self {
-        let shared = Arc::new(Shared { tokens, failures });
+    fn of(tokens: Vec<LiveSecret>, limit: FailureLimit, clock: Clock) -> Self {
+        let shared = Arc::new(Shared {
+            tokens,
+            failures: Failures::new(limit, clock.clone()),
+            complaints: Failures::new(limit, clock),
+        });
         Self { shared }
     }
 
@@ -188,7 +193,10 @@ impl BearerVerifier {
             (Some((matched, secret)), _) => Ok(Ok(accept(matched, &secret, client))),
             (None, None) => Ok(Err("wrong token")),
             (None, Some(error)) => {
-                tracing::error!(%client, "a bearer token could not be verified: {error}");
+                // Whoever asks often is not to fill the log.
+                if self.shared.complaints.count(ClientKey::UNKNOWN).is_ok() {
+                    tracing::error!(%client, "a bearer token could not be verified: {error}");
+                }
                 Err(Refusal::Unavailable)
             }
         }

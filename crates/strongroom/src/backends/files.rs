@@ -7,6 +7,7 @@ use std::path::Path;
 
 pub(super) mod batch;
 pub(super) mod blocking;
+pub(super) mod confinement;
 #[cfg(feature = "vault")]
 pub(super) mod credential;
 pub(super) mod expected;

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 
 use super::files::batch::fail_all;
 use super::files::blocking::blocking;
+use super::files::confinement::Confinement;
 use super::files::expected::check_no_overlap;
 use super::files::failure::failure;
 use super::files::guard::Guard;
@@ -59,17 +60,18 @@ fn open(connect: &Connect) -> Result<PlainFile> {
     let path = path(connect)?;
     let address = connect.url.to_string();
     let watch = Watch::new(&address);
+    let mut dir = path.as_path();
     let store = match format(&connect.url, &path)? {
         None => {
             watch.add(Subject::Directory(path.clone()));
             let guard = Guard::new(&connect.env, &connect.rails, &path);
             let claims = Claims::new(&connect.declared, spelling::in_directory);
-            Store::Directory(Directory::open(path, guard, claims)?)
+            Store::Directory(Directory::open(path.clone(), guard, claims)?)
         }
         Some(format) => {
             watch.add(Subject::Document(path.clone()));
-            let root = path.parent().unwrap_or(&path);
-            let guard = Guard::new(&connect.env, &connect.rails, root);
+            dir = path.parent().unwrap_or(&path);
+            let guard = Guard::new(&connect.env, &connect.rails, dir);
             let claims = Claims::new(&connect.declared, spelling::in_document);
             Store::Document(DocumentFile::open(&path, format, guard, claims)?)
         }
@@ -77,6 +79,7 @@ fn open(connect: &Connect) -> Result<PlainFile> {
     Ok(PlainFile {
         address,
         store: Arc::new(store),
+        confinement: Confinement::new(connect, dir),
         watch,
         block_in_place: connect.block_in_place,
         closed: AtomicBool::new(false),
@@ -136,6 +139,7 @@ fn format(url: &ProviderUrl, path: &Path) -> Result<Option<Format>> {
 struct PlainFile {
     address: String,
     store: Arc<Store>,
+    confinement: Confinement,
     watch: Watch,
     block_in_place: bool,
     closed: AtomicBool,
@@ -191,13 +195,14 @@ impl SecretProvider for PlainFile {
     }
 
     async fn put(&self, put: &Put) -> Result<Option<Version>> {
-        let put = put.clone();
+        let (put, confinement) = (put.clone(), self.confinement.clone());
         self.run(move |store| {
             let name = put.target.name.clone();
             let allowed = match put.stage {
                 Stage::Current => check_no_overlap(&put, "a plain file holds the current one only"),
                 _ => Err(stages()),
             };
+            let allowed = allowed.and_then(|()| confinement.check());
             let written = allowed.and_then(|()| match store {
                 Store::Directory(directory) => directory.put(&put),
                 Store::Document(document) => document.put(&put),
@@ -209,11 +214,12 @@ impl SecretProvider for PlainFile {
 
     async fn delete(&self, target: &Target, expect: &Expect) -> Result<()> {
         let (target, expect) = (target.clone(), expect.clone());
+        let confinement = self.confinement.clone();
         self.run(move |store| {
-            let deleted = match store {
+            let deleted = confinement.check().and_then(|()| match store {
                 Store::Directory(directory) => directory.delete(&target, &expect),
                 Store::Document(document) => document.delete(&target, &expect),
-            };
+            });
             deleted.map_err(|error| error.with_name(&target.name))
         })
         .await

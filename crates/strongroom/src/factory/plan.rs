@@ -162,8 +162,6 @@ impl SecretsBuilder {
 
 /// Takes out of a manifest what nobody vouches for, and says so.
 fn distrust(manifest: &mut Manifest, env: &Env) -> Vec<Finding> {
-    const HELP: &str =
-        "if you trust what it says, name it with --manifest, or record it by `strongroom trust`";
     let mut warnings = Vec::new();
     let mut warn = |message: String, help: &str| {
         warnings.push(Finding::warning(None, "untrusted-manifest", message, help));
@@ -180,14 +178,14 @@ fn distrust(manifest: &mut Manifest, env: &Env) -> Vec<Finding> {
         ),
         Err(error) => warn(
             format!("no manifest is trusted: {error}"),
-            error.help().unwrap_or(HELP),
+            error.help().unwrap_or(trust::REMEDY),
         ),
     }
     manifest.distrusted = true;
     for key in take_what_needs_trust(manifest) {
         warn(
             format!("`{key}` is ignored: nobody named this manifest"),
-            HELP,
+            trust::REMEDY,
         );
     }
     warnings

@@ -45,6 +45,20 @@ impl Counted {
         );
     }
 
+    /// As [`assert`](Self::assert), where what remains is others' to overwrite or not.
+    #[cfg(any(feature = "aws", feature = "vault"))]
+    #[track_caller]
+    fn assert_at_most(&self, what: &str, live: usize, after: usize) {
+        self.show(what);
+        assert!(self.live.count() >= 1, "{what}: the value was not found");
+        assert!(self.live.count() <= live, "{what}, held:\n{}", self.live);
+        assert!(
+            self.after.count() <= after,
+            "{what}, dropped:\n{}",
+            self.after
+        );
+    }
+
     /// Says what was counted; `docs/memory.md` holds the numbers.
     fn show(&self, what: &str) {
         let (live, after) = (self.live.count(), self.after.count());

@@ -13,7 +13,7 @@ mod outage;
 mod rotation;
 mod status;
 mod stub;
-mod tls;
+pub(crate) mod tls;
 mod wire;
 
 use std::sync::Arc;

@@ -33,7 +33,7 @@ fn ask(verifier: &BearerVerifier, token: &str) -> Result<Matched, Refusal> {
 
 fn limited(tokens: Vec<LiveSecret>, burst: u32, clock: Clock) -> BearerVerifier {
     let limit = FailureLimit::new(burst, Duration::from_secs(10)).unwrap();
-    BearerVerifier::of(tokens, Failures::new(limit, clock))
+    BearerVerifier::of(tokens, limit, clock)
 }
 
 #[test]
@@ -295,6 +295,30 @@ fn logs_tell_fingerprints_in_force_and_no_token() {
         assert!(line.contains("client=unknown"), "{line}");
     }
     assert!(!format!("{verifier:?}").contains("canary"));
+}
+
+#[test]
+fn what_cannot_be_handed_out_is_logged_at_a_bounded_rate() {
+    let log = Log::start();
+    let clock = Clock::manual();
+    let (publisher, live) = Live::channel(strong(MONDAY));
+    let verifier = limited(vec![live], 3, clock.clone());
+    publisher.withdraw(ErrorKind::Denied);
+    let lines = || log.text().matches("could not be verified").count();
+    for number in 0..100 {
+        let client = ClientKey::named(format!("client {number}"));
+        let refusal = verifier.verify(client, [bearer(MONDAY)]);
+        assert_eq!(refusal.unwrap_err(), Refusal::Unavailable);
+    }
+    assert_eq!(lines(), 3);
+    clock.advance(10);
+    for _ in 0..100 {
+        assert_eq!(ask(&verifier, MONDAY), Err(Refusal::Unavailable));
+    }
+    assert_eq!(lines(), 4);
+    // Nobody was counted as failing.
+    publisher.publish(strong(MONDAY));
+    assert_eq!(ask(&verifier, MONDAY), Ok(Matched::Current));
 }
 
 #[test]

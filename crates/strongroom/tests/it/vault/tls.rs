@@ -19,10 +19,10 @@ use crate::servers::{PrivateBao, free_port};
 const HERE: &str = "127.0.0.1";
 
 /// An authority that nobody knows but who is told.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut params = CertificateParams::new([]).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let name = unique("authority");
@@ -51,8 +51,8 @@ impl Authority {
 }
 
 /// A server with a secret `a`, over TLS with one certificate, and the files around it.
-struct Served {
-    bao: PrivateBao,
+pub(crate) struct Served {
+    pub(crate) bao: PrivateBao,
     port: u16,
     dir: TempDir,
 }
@@ -82,15 +82,15 @@ impl Served {
     }
 
     /// A server whose certificate is good for where it is.
-    fn sound(authority: &Authority) -> Option<Self> {
+    pub(crate) fn sound(authority: &Authority) -> Option<Self> {
         Self::start(authority, authority.certificate(HERE), "")
     }
 
-    fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         format!("vault://{HERE}:{}/", self.port)
     }
 
-    fn file(&self, name: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 

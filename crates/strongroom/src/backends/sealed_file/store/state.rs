@@ -15,6 +15,7 @@ use super::super::source;
 use super::super::unlocked::Unlocked;
 use super::SealedFile;
 use crate::backends::Connect;
+use crate::backends::files::confinement::Confinement;
 use crate::backends::files::guard::{Guard, the_directory};
 use crate::backends::files::read::Opened;
 use crate::backends::files::stamp::Stamp;
@@ -26,6 +27,7 @@ const ROUNDS: u32 = 16;
 /// What a file is checked with that was opened by its address.
 pub(super) struct Safeguards {
     guard: Guard,
+    confinement: Confinement,
     rollback: Rollback,
 }
 
@@ -41,8 +43,11 @@ impl SealedFile {
         let location = Location::new(path)?;
         let guard = Guard::new(&connect.env, &connect.rails, location.dir());
         guard.directory_and_parent(location.dir(), the_directory, None)?;
-        let rollback = Rollback::new(connect)?;
-        let safeguards = Safeguards { guard, rollback };
+        let safeguards = Safeguards {
+            guard,
+            confinement: Confinement::new(connect, location.dir()),
+            rollback: Rollback::new(connect)?,
+        };
         let mut opened = location.open(&location.root()?)?;
         safeguards.check_writers(&opened, &location)?;
         let read = location.read(&mut opened)?;
@@ -167,6 +172,9 @@ impl SealedFile {
         &self,
         work: impl FnOnce(&Unlocked) -> Result<(Option<String>, T)>,
     ) -> Result<T> {
+        if let Some(safeguards) = &self.safeguards {
+            safeguards.confinement.check()?;
+        }
         let root = self.location.root()?;
         let _lock = self.location.lock(&root)?;
         self.location.refuse_link(&root)?;
