@@ -18,6 +18,9 @@ const CATEGORY: u32 = 6;
 /// The most characters of a text that somebody else chose: an address, a version.
 const MOST: usize = 512;
 
+/// The bytes of an event, as a rule.
+const USUAL: usize = 1_024;
+
 /// What was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Operation {
@@ -279,8 +282,10 @@ impl Event {
             ),
             type_uid: CLASS.saturating_mul(100).saturating_add(activity_id),
         };
+        let mut json = Vec::with_capacity(USUAL);
         // Text and numbers have nothing to fail on.
-        serde_json::to_vec(&body).unwrap_or_default()
+        let _ = serde_json::to_writer(&mut json, &body);
+        json
     }
 }
 
