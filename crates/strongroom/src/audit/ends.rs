@@ -73,7 +73,10 @@ impl Remains {
 }
 
 /// Finds the last line of a file, and what lies behind it; `None` where there is no line.
-pub(super) fn last_line(file: &mut Growing, path: &Path) -> Result<Option<(Head, Option<Remains>)>> {
+pub(super) fn last_line(
+    file: &mut Growing,
+    path: &Path,
+) -> Result<Option<(Head, Option<Remains>)>> {
     let mut window = WINDOW;
     loop {
         let from = file.len.saturating_sub(window);

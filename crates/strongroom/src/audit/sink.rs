@@ -135,15 +135,13 @@ impl Sink {
 fn begin_thread(writer: Arc<Mutex<Writer>>) -> Result<SyncSender<Job>> {
     let (sender, jobs) = sync_channel(WAITING);
     let thread = std::thread::Builder::new().name("strongroom-audit".to_owned());
-    thread
-        .spawn(move || run(&writer, &jobs))
-        .map_err(|error| {
-            Error::new(
-                ErrorKind::Transient,
-                "can't start the thread of the audit log",
-            )
-            .with_source(error)
-        })?;
+    thread.spawn(move || run(&writer, &jobs)).map_err(|error| {
+        Error::new(
+            ErrorKind::Transient,
+            "can't start the thread of the audit log",
+        )
+        .with_source(error)
+    })?;
     Ok(sender)
 }
 
