@@ -15,7 +15,7 @@ use crate::secret::Version;
 const CLASS: u32 = 6003;
 const CATEGORY: u32 = 6;
 
-/// The most characters of a text that somebody else chose: an address, a version.
+/// The most characters of a text that somebody else chose: an address, a version, a service.
 const MOST: usize = 512;
 
 /// The bytes of an event, as a rule.
@@ -350,7 +350,7 @@ fn millis(time: Duration) -> u64 {
 }
 
 /// The beginning of a text that may be of any length.
-fn bounded(text: &str) -> &str {
+pub(super) fn bounded(text: &str) -> &str {
     match text.char_indices().nth(MOST) {
         Some((end, _)) => text.get(..end).unwrap_or_default(),
         None => text,
