@@ -1,11 +1,14 @@
 //! What it costs to record an event, beside appending the same bytes.
 
 use std::error::Error;
-use std::fs::{self, OpenOptions, Permissions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::hint::black_box;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::thread;
+
+use tokio::runtime::Runtime;
 
 use strongroom::{Connection, Env, Memory, SecretName, SecretsFactory};
 
@@ -21,9 +24,7 @@ pub fn section() -> Section {
     let key = dir.path().join("audit.key");
     fs::write(&key, "0123456789abcdef".repeat(4))?;
     fs::set_permissions(&key, Permissions::from_mode(0o600))?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let (runtime, other) = (runtime()?, runtime()?);
     let names: Vec<SecretName> = (0..EVENTS)
         .map(|n| SecretName::parse(format!("service/secret-{n:05}")))
         .collect::<Result<_, _>>()?;
@@ -36,16 +37,18 @@ pub fn section() -> Section {
     let text = fs::read(dir.path().join("audit.jsonl"))?;
     let lines: Vec<_> = text.split_inclusive(|byte| *byte == b'\n').collect();
     let lines = lines.get(lines.len() - EVENTS..).unwrap_or_default();
-    let mut floor = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(dir.path().join("floor.jsonl"))?;
+    let floor = || {
+        let mut options = OpenOptions::new();
+        let path = dir.path().join("floor.jsonl");
+        options.create(true).append(true).open(path)
+    };
+    let (one, two) = (floor()?, floor()?);
 
-    let one_by_one = |connection: &Connection| {
+    let one_by_one = |runtime: &Runtime, connection: &Connection| {
         for name in &names {
-            black_box(runtime.block_on(connection.read(name)))?;
+            black_box(runtime.block_on(connection.read(name))).map_err(|_| "a read failed")?;
         }
-        Ok::<_, Box<dyn Error>>(())
+        Ok::<_, &str>(())
     };
     let at_once = |connection: &Connection| {
         for read in black_box(runtime.block_on(connection.fetch(&names))) {
@@ -53,26 +56,42 @@ pub fn section() -> Section {
         }
         Ok::<_, Box<dyn Error>>(())
     };
-    let mut append = || {
+    let append = |mut floor: &File| {
         for line in lines {
-            floor.write_all(line)?;
+            floor.write_all(line).map_err(|_| "an append failed")?;
         }
-        Ok::<_, Box<dyn Error>>(())
+        Ok::<_, &str>(())
     };
+    let of_two = |connection: &Connection| {
+        in_two_threads(
+            || one_by_one(&runtime, connection),
+            || one_by_one(&other, connection),
+        )
+    };
+    let floor_of_one = || Ok(append(&one)?);
+    let floor_of_two = || in_two_threads(|| append(&one), || append(&two));
     // What a read costs without a log is taken away.
+    let single = |connection| Ok(one_by_one(&runtime, connection)?);
     let rows = [
-        (
-            "read one by one",
-            alternating(ROUNDS, || one_by_one(&recorded), &mut append)?,
-            alternating(ROUNDS, || one_by_one(&plain), &mut append)?,
+        row(
+            "awaited one by one",
+            EVENTS,
+            &alternating(ROUNDS, || single(&recorded), floor_of_one)?,
+            &alternating(ROUNDS, || single(&plain), floor_of_one)?,
         ),
-        (
-            "read in one call",
-            alternating(ROUNDS, || at_once(&recorded), &mut append)?,
-            alternating(ROUNDS, || at_once(&plain), &mut append)?,
+        row(
+            "in one call",
+            EVENTS,
+            &alternating(ROUNDS, || at_once(&recorded), floor_of_one)?,
+            &alternating(ROUNDS, || at_once(&plain), floor_of_one)?,
+        ),
+        row(
+            "one by one in each of two threads",
+            EVENTS * 2,
+            &alternating(ROUNDS, || of_two(&recorded), floor_of_two)?,
+            &alternating(ROUNDS, || of_two(&plain), floor_of_two)?,
         ),
     ]
-    .map(|(title, with, without)| row(title, &with, &without))
     .join("\n");
     let bytes = text.len() / (lines.len() + 1);
     Ok(format!(
@@ -80,8 +99,9 @@ pub fn section() -> Section {
 ## The audit log
 
 {EVENTS} secrets of memory, read with an audit log and without; the difference is what recording costs, \
-from the reader's thread to the writer's and back, with lock and chain. Beside it, appending the same \
-lines of some {bytes} bytes by one write each, with neither. Medians of {ROUNDS} alternating rounds.
+with lock and chain, until the event is written and the reader goes on. Beside it, appending the same \
+lines of some {bytes} bytes by one write each to a file open for appending, with neither. Medians of \
+{ROUNDS} alternating rounds.
 
 | | for each event | appending | ratio |
 |---|---|---|---|
@@ -89,8 +109,25 @@ lines of some {bytes} bytes by one write each, with neither. Medians of {ROUNDS}
     ))
 }
 
-fn row(title: &str, with: &Pair, without: &Pair) -> String {
-    let events = EVENTS as f64 * 1e3;
+fn runtime() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+}
+
+fn in_two_threads(
+    one: impl FnOnce() -> Result<(), &'static str>,
+    two: impl FnOnce() -> Result<(), &'static str> + Send,
+) -> Result<(), Box<dyn Error>> {
+    thread::scope(|scope| {
+        let two = scope.spawn(two);
+        one()?;
+        Ok(two.join().map_err(|_| "a thread panicked")??)
+    })
+}
+
+fn row(title: &str, events: usize, with: &Pair, without: &Pair) -> String {
+    let events = events as f64 * 1e3;
     let cost = (with.subject - without.subject) / events;
     let floor = with.baseline / events;
     format!(

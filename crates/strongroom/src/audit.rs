@@ -31,6 +31,7 @@ use crate::rails::GuardRails;
 use crate::secret::Secret;
 
 mod chain;
+mod ends;
 mod event;
 mod files;
 #[cfg(any(test, fuzzing))]
@@ -150,9 +151,10 @@ impl Audit {
             }
         }
         let sink = Sink::new(chain, self.identity.clone(), log.head_every, self.in_place)?;
+        // Under the lock: nothing may be kept for later any more, nor get ahead of what was.
+        let mut early = self.early();
         let sink = self.sink.get_or_init(|| sink);
-        let early = std::mem::take(&mut *self.early());
-        sink.write_soon(early);
+        sink.write_soon(std::mem::take(&mut *early));
         Ok(())
     }
 
@@ -180,8 +182,7 @@ impl Audit {
         let Some(records) = self.records(events) else {
             return Ok(());
         };
-        let Some(sink) = self.sink.get() else {
-            self.early().extend(records);
+        let Some((sink, records)) = self.opened(records) else {
             return Ok(());
         };
         match sink.write(records).await {
@@ -192,11 +193,9 @@ impl Audit {
 
     /// Records an event soon. That it could not be recorded is told and counted.
     pub(crate) fn note(&self, event: Event) {
-        if let Some(records) = self.records(vec![event]) {
-            match self.sink.get() {
-                Some(sink) => sink.write_soon(records),
-                None => self.early().extend(records),
-            }
+        let records = self.records(vec![event]);
+        if let Some((sink, records)) = records.and_then(|records| self.opened(records)) {
+            sink.write_soon(records);
         }
     }
 
@@ -216,6 +215,19 @@ impl Audit {
         self.settings.log.as_ref()?;
         let record = |event: Event| (event.to_json(&self.identity), event.extras);
         Some(events.into_iter().map(record).collect())
+    }
+
+    /// Returns where records go, or keeps them until that is opened.
+    fn opened(&self, records: Vec<Record>) -> Option<(&Sink, Vec<Record>)> {
+        if self.sink.get().is_none() {
+            let mut early = self.early();
+            // It may have been opened meanwhile.
+            if self.sink.get().is_none() {
+                early.extend(records);
+                return None;
+            }
+        }
+        Some((self.sink.get()?, records))
     }
 
     fn early(&self) -> std::sync::MutexGuard<'_, Vec<Record>> {

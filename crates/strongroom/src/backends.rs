@@ -36,7 +36,7 @@ pub(crate) mod fuzzing {
     pub use super::vault::fuzzing::*;
 }
 
-pub(crate) use files::journal::{Growing, Journal, Locked};
+pub(crate) use files::journal::{Growing, Journal, Locked, Look};
 pub use memory::{Fault, Memory, Operation};
 pub(crate) use sealed_file::{Bundle, key_file};
 

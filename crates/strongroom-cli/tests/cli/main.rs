@@ -10,6 +10,8 @@
 
 #[cfg(unix)]
 mod attacks;
+#[cfg(unix)]
+mod audit;
 mod canary;
 mod chain;
 mod codes;

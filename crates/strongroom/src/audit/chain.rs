@@ -3,22 +3,16 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use sha2::{Digest as _, Sha256};
-
+use super::ends::{Header, Remains, last_line, not_a_log};
 use super::event::{Event, Operation, Outcome};
-use super::head::{Head, code, hex};
+use super::head::Head;
 use super::identity::Identity;
 use super::key::{ChainKey, Key};
-use super::line::{self, Extras, FORMAT, Line, MOST, Torn};
+use super::line::{self, Extras, FORMAT};
 use super::settings::LogSettings;
-use crate::backends::{Growing, Journal, Locked};
+use crate::backends::{Growing, Journal, Locked, Look};
 use crate::error::{Error, ErrorKind, Result};
 use crate::random;
-
-/// How much of a file's end is read to find its last line.
-const WINDOW: u64 = MOST as u64;
-/// The most bytes without a line that are passed over to find the last one.
-const MOST_REMAINS: u64 = 16 * 1024 * 1024;
 
 /// An event as JSON, and what its line says besides.
 pub(super) type Record = (Vec<u8>, Extras);
@@ -47,13 +41,6 @@ struct State {
     torn: Option<Remains>,
 }
 
-/// Bytes at the end of a file that are no line.
-struct Remains {
-    /// Which bytes these are. Nothing is said of a line that only lacks its newline.
-    said: Option<Torn>,
-    ends_line: bool,
-}
-
 impl Chain {
     pub(super) fn new(
         journal: Journal,
@@ -74,17 +61,45 @@ impl Chain {
     /// Looks whether events could be appended, and begins the log if there is none.
     pub(super) fn check(&mut self) -> Result<()> {
         let locked = self.journal.lock()?;
-        self.catch_up(&locked)?;
+        let look = self.journal.look()?;
+        self.catch_up(&locked, look)?;
         match self.state {
             Some(_) => Ok(()),
-            None => self.append_locked(&locked, &[]).map(drop),
+            None => self.append_locked(&locked, look, &[]).map(drop),
         }
     }
 
     /// Appends events, in one write. Returns the head that they make.
     pub(super) fn append(&mut self, records: &[Record]) -> Result<Head> {
         let locked = self.journal.lock()?;
-        let appended = self.append_locked(&locked, records);
+        let look = self.journal.look()?;
+        self.append_locked(&locked, look, records)
+    }
+
+    /// Appends events if that is a matter of one write to the memory of the system: nobody else holds the
+    /// lock, the file is the one that was written last, it goes on, and no disk is waited for. Else it does
+    /// nothing, and returns `None`.
+    pub(super) fn append_at_once(&mut self, records: &[Record]) -> Option<Result<Head>> {
+        let state = self.state.as_ref().filter(|_| !self.settings.sync)?;
+        let locked = self.journal.lock_at_once()?;
+        let look = self.journal.look().ok()??;
+        if state.file.identity != look.identity || self.is_due(state, look.len) {
+            return None;
+        }
+        Some(self.append_locked(&locked, Some(look), records))
+    }
+
+    pub(super) fn known(&self) -> Option<Head> {
+        self.known
+    }
+
+    fn append_locked(
+        &mut self,
+        locked: &Locked,
+        look: Option<Look>,
+        records: &[Record],
+    ) -> Result<Head> {
+        let appended = self.catch_up_and_append(locked, look, records);
         if appended.is_err() {
             // What is there now has to be looked at.
             self.state = None;
@@ -92,18 +107,20 @@ impl Chain {
         appended
     }
 
-    pub(super) fn known(&self) -> Option<Head> {
-        self.known
-    }
-
-    fn append_locked(&mut self, locked: &Locked, records: &[Record]) -> Result<Head> {
-        self.catch_up(locked)?;
+    fn catch_up_and_append(
+        &mut self,
+        locked: &Locked,
+        look: Option<Look>,
+        records: &[Record],
+    ) -> Result<Head> {
+        self.catch_up(locked, look)?;
         let cut = self.cut();
         let size = records
             .iter()
             .map(|(event, _)| event.len().saturating_add(256));
         let mut out = Vec::with_capacity(size.sum());
-        let is_due = self.state.as_ref().is_some_and(|state| self.is_due(state));
+        let is_due = |state: &State| self.is_due(state, state.file.len);
+        let is_due = self.state.as_ref().is_some_and(is_due);
         let mut removed = Vec::new();
         let mut state = match self.state.take() {
             Some(state) if !is_due => state,
@@ -145,8 +162,8 @@ impl Chain {
     }
 
     /// Brings the state up to what the file is now. None is left where there is no file to continue.
-    fn catch_up(&mut self, _locked: &Locked) -> Result<()> {
-        let Some(look) = self.journal.look()? else {
+    fn catch_up(&mut self, _locked: &Locked, look: Option<Look>) -> Result<()> {
+        let Some(look) = look else {
             self.state = None;
             return Ok(());
         };
@@ -160,12 +177,12 @@ impl Chain {
             let path = self.journal.path();
             let (left, head) = (state.file.len, state.head);
             state.file.len = look.len;
-            let from = left.saturating_sub(WINDOW.min(128));
+            let from = left.saturating_sub(128);
             let before = state.file.read(from, left.saturating_sub(from), path)?;
             let ends_ours = before
                 .strip_suffix(b"\"}}\n")
                 .is_some_and(|rest| rest.ends_with(head.mac_text().as_bytes()));
-            let tail = tail(&mut state.file, path)?;
+            let tail = last_line(&mut state.file, path)?;
             if let (true, Some((newest, torn))) = (ends_ours, tail) {
                 (state.head, state.torn) = (newest, torn);
                 return Ok(());
@@ -181,12 +198,10 @@ impl Chain {
         let Some(mut file) = self.journal.open()? else {
             return Ok(None);
         };
-        let Some((head, torn)) = tail(&mut file, path)? else {
+        let Some((head, torn)) = last_line(&mut file, path)? else {
             return Ok(None);
         };
-        let start = file.read(0, WINDOW, path)?;
-        let header = start.split(|byte| *byte == b'\n').find_map(Header::parse);
-        let header = header.ok_or_else(|| not_a_log(path))?;
+        let header = Header::of(&mut file, path)?.ok_or_else(|| not_a_log(path))?;
         let key = self.key.of_chain(&header.chain);
         let code = key.code(&header.previous, &header.authenticated);
         if !header.head.has(code.as_ref()) {
@@ -213,7 +228,7 @@ impl Chain {
         // What can't be continued stays where it is, with what a crash left in it.
         let (file, torn) = match (&former, self.journal.open()?) {
             (None, Some(mut file)) => {
-                let torn = remains(&file.read(0, file.len, path)?);
+                let torn = Remains::of(&file.read(0, file.len, path)?);
                 (file, torn)
             }
             (Some(former), _) => {
@@ -266,23 +281,22 @@ impl Chain {
         let Some(mut file) = Journal::open_aside(&path)? else {
             return Ok(None);
         };
-        let start = file.read(0, WINDOW, &path)?;
-        let header = start.split(|byte| *byte == b'\n').find_map(Header::parse);
-        let tail = tail(&mut file, &path)?;
+        let header = Header::of(&mut file, &path)?;
+        let tail = last_line(&mut file, &path)?;
         match (header, tail) {
             (Some(header), Some((head, _))) => Ok(Some((header.chain, head))),
             _ => Err(not_a_log(&path)),
         }
     }
 
-    fn is_due(&self, state: &State) -> bool {
+    fn is_due(&self, state: &State, len: u64) -> bool {
         let is_old = self.settings.max_age.is_some_and(|most| {
             SystemTime::now()
                 .duration_since(state.begun)
                 .is_ok_and(|age| age >= most)
         });
         // What a crash left is said in the file that it lies in.
-        state.torn.is_none() && (state.file.len >= self.settings.max_bytes || is_old)
+        state.torn.is_none() && (len >= self.settings.max_bytes || is_old)
     }
 
     /// Returns the files that retention no longer keeps, the oldest first, each with the number of its
@@ -361,101 +375,6 @@ impl State {
         }
         Ok(())
     }
-}
-
-/// The first line of a file.
-struct Header {
-    chain: [u8; 16],
-    previous: [u8; 32],
-    authenticated: Vec<u8>,
-    head: Head,
-    begun: SystemTime,
-}
-
-impl Header {
-    fn parse(bytes: &[u8]) -> Option<Self> {
-        let parsed = Line::parse(bytes)?;
-        let extras = line::extras(bytes)?;
-        extras.format.filter(|format| format == FORMAT)?;
-        let millis = serde_json::from_slice::<Timed>(bytes).ok()?.time;
-        Some(Self {
-            chain: hex(extras.chain?.as_bytes())?,
-            previous: code(extras.previous?.as_bytes())?,
-            authenticated: parsed.authenticated.to_vec(),
-            head: parsed.head,
-            begun: SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(millis))?,
-        })
-    }
-}
-
-#[derive(serde::Deserialize)]
-struct Timed {
-    time: u64,
-}
-
-/// Finds the last line of a file, and what lies behind it; `None` where there is no line.
-fn tail(file: &mut Growing, path: &std::path::Path) -> Result<Option<(Head, Option<Remains>)>> {
-    let mut window = WINDOW;
-    loop {
-        let from = file.len.saturating_sub(window);
-        let bytes = file.read(from, file.len.saturating_sub(from), path)?;
-        let newline = bytes.iter().rposition(|byte| *byte == b'\n');
-        let last = newline.map_or(0, |at| at.saturating_add(1));
-        if newline.is_some() || from == 0 {
-            let unended = bytes.get(last..).and_then(Line::parse);
-            if let Some(line) = unended {
-                let remains = Remains {
-                    said: None,
-                    ends_line: false,
-                };
-                return Ok(Some((line.head, Some(remains))));
-            }
-        }
-        let mut end = bytes.len();
-        // From newline to newline, backwards.
-        while let Some(newline) = bytes
-            .get(..end)
-            .and_then(|part| part.iter().rposition(|b| *b == b'\n'))
-        {
-            let before = bytes.get(..newline).unwrap_or_default();
-            let begin = before.iter().rposition(|byte| *byte == b'\n');
-            let begin = begin.map_or(0, |at| at.saturating_add(1));
-            if let Some(line) = before.get(begin..).and_then(Line::parse) {
-                let behind = bytes.get(newline.saturating_add(1)..).unwrap_or_default();
-                return Ok(Some((line.head, remains(behind))));
-            }
-            end = newline;
-        }
-        if from == 0 {
-            return Ok(None);
-        }
-        if window > MOST_REMAINS {
-            return Err(not_a_log(path));
-        }
-        window = window.saturating_mul(8);
-    }
-}
-
-fn remains(bytes: &[u8]) -> Option<Remains> {
-    let last = bytes.last()?;
-    Some(Remains {
-        said: Some(torn(bytes)),
-        ends_line: *last == b'\n',
-    })
-}
-
-/// Says which bytes these are.
-pub(super) fn torn(bytes: &[u8]) -> Torn {
-    Torn {
-        bytes: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
-        sha256: base16ct::lower::encode_string(&Sha256::digest(bytes)),
-    }
-}
-
-fn not_a_log(path: &std::path::Path) -> Error {
-    let message = format!("{} is not an audit log", path.display());
-    Error::new(ErrorKind::Integrity, message)
-        .with_help("move it away, and find out who put it there")
 }
 
 /// Draws the id of a new chain.

@@ -15,8 +15,11 @@ use crate::secret::Version;
 const CLASS: u32 = 6003;
 const CATEGORY: u32 = 6;
 
-/// The most characters of a text that somebody else chose: an address, a version.
+/// The most characters of a text that somebody else chose: an address, a version, a service.
 const MOST: usize = 512;
+
+/// The bytes of an event, as a rule.
+const USUAL: usize = 1_024;
 
 /// What was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -279,8 +282,10 @@ impl Event {
             ),
             type_uid: CLASS.saturating_mul(100).saturating_add(activity_id),
         };
+        let mut json = Vec::with_capacity(USUAL);
         // Text and numbers have nothing to fail on.
-        serde_json::to_vec(&body).unwrap_or_default()
+        let _ = serde_json::to_writer(&mut json, &body);
+        json
     }
 }
 
@@ -345,7 +350,7 @@ fn millis(time: Duration) -> u64 {
 }
 
 /// The beginning of a text that may be of any length.
-fn bounded(text: &str) -> &str {
+pub(super) fn bounded(text: &str) -> &str {
     match text.char_indices().nth(MOST) {
         Some((end, _)) => text.get(..end).unwrap_or_default(),
         None => text,

@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
 use super::line::MOST;
-use crate::backends::Journal;
+use crate::backends::{Growing, Journal};
 use crate::error::{Error, ErrorKind, Result};
 
 /// One file, read up to where it ended when it was opened.
@@ -30,23 +30,35 @@ pub(super) struct RawLine {
 /// Opens the files of the log at `path`: those that were set aside, and the one that grows.
 pub(super) fn open(path: &Path) -> Result<Vec<LogFile>> {
     let mut journal = Journal::new(path)?;
-    let (aside, current) = {
-        // Writers set files aside under the lock. Who may only read, reads without it.
-        let _locked = lock_if_possible(&mut journal);
-        (journal.aside()?, Journal::open_aside(journal.path())?)
-    };
-    let mut files = Vec::new();
-    for (_, path) in aside {
-        files.extend(open_one(&path)?);
-    }
-    if let Some(current) = current {
-        let (len, path) = (current.len, journal.path().to_owned());
-        files.push(LogFile::new(current.into_file(&path)?, len, path));
-    }
+    // Writers set files aside under the lock. Who may only read, reads without it.
+    let _locked = lock_if_possible(&mut journal);
+    let files = opened(&journal)?;
     if files.is_empty() {
         let message = format!("there is no audit log {}", path.display());
         return Err(Error::new(ErrorKind::Absent, message)
             .with_help("correct the path, or wait for the first event"));
+    }
+    Ok(files)
+}
+
+/// Opens what is there, with the lock or without. The file that grows is the first to be opened: one that
+/// is set aside meanwhile is met again under its number, and those behind it are of a later time.
+pub(super) fn opened(journal: &Journal) -> Result<Vec<LogFile>> {
+    let current = Journal::open_aside(journal.path())?;
+    let mut files = Vec::new();
+    for (_, path) in journal.aside()? {
+        // Retention may have just removed it.
+        let Some(found) = Journal::open_aside(&path)? else {
+            continue;
+        };
+        let is_current = |current: &Growing| current.identity == found.identity;
+        if current.as_ref().is_some_and(is_current) {
+            break;
+        }
+        files.push(LogFile::new(found, path)?);
+    }
+    if let Some(current) = current {
+        files.push(LogFile::new(current, journal.path().to_owned())?);
     }
     Ok(files)
 }
@@ -59,27 +71,24 @@ fn lock_if_possible(journal: &mut Journal) -> Option<crate::backends::Locked> {
     lock.exists().then(|| journal.lock().ok()).flatten()
 }
 
-/// Opens one file by its path; `None` if retention has just removed it.
+/// Opens one file by its path; `None` if there is none.
 pub(super) fn open_one(path: &Path) -> Result<Option<LogFile>> {
-    let Some(found) = Journal::open_aside(path)? else {
-        return Ok(None);
-    };
-    let len = found.len;
-    Ok(Some(LogFile::new(
-        found.into_file(path)?,
-        len,
-        path.to_owned(),
-    )))
+    let found = Journal::open_aside(path)?;
+    found
+        .map(|found| LogFile::new(found, path.to_owned()))
+        .transpose()
 }
 
 impl LogFile {
-    fn new(file: File, len: u64, path: PathBuf) -> Self {
-        Self {
+    fn new(found: Growing, path: PathBuf) -> Result<Self> {
+        let len = found.len;
+        let file = found.into_file(&path)?;
+        Ok(Self {
             path,
             reader: BufReader::with_capacity(64 * 1024, file.take(len)),
             line: 0,
             continues: false,
-        }
+        })
     }
 
     /// Reads the next line. No more than the longest line is held at any time.

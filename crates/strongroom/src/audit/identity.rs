@@ -2,6 +2,8 @@
 
 use serde_json::value::RawValue;
 
+use super::event::bounded;
+
 /// The version of the schema that events are of.
 const SCHEMA: &str = "1.3.0";
 
@@ -25,7 +27,7 @@ impl Identity {
         let node = rustix::system::uname();
         Self {
             actor: raw(&serde_json::json!({
-                "app_name": service.unwrap_or(program),
+                "app_name": bounded(service.unwrap_or(program)),
                 "process": { "name": program, "pid": std::process::id() },
                 "user": user,
             })),

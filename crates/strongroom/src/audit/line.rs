@@ -77,7 +77,7 @@ impl Anchor {
     }
 }
 
-/// Appends a line to `out`, and returns the head that it makes.
+/// Appends a line to `out`, and returns the head that it makes; `None` where it can't be a line.
 pub(super) fn write(
     out: &mut Vec<u8>,
     (event, extras): (&[u8], &Extras),
@@ -102,7 +102,8 @@ pub(super) fn write(
     out.extend_from_slice(head.mac_text().as_bytes());
     out.extend_from_slice(BEHIND_MAC);
     out.push(b'\n');
-    Some(head)
+    // No reader would take a longer one for a line.
+    (out.len().checked_sub(begin)? <= MOST).then_some(head)
 }
 
 /// A line that has the form of one. Whether its code is right is another question.

@@ -1,9 +1,10 @@
-//! Where events go: appended by one thread, which writes at once what came meanwhile; or in place.
+//! Where events go: to the end of the log at once where nothing has to be waited for; else to a thread,
+//! which writes at once what came meanwhile.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use tokio::sync::oneshot;
 
@@ -21,13 +22,10 @@ const AT_ONCE: usize = 512;
 
 /// Where the events of one log go.
 pub(super) struct Sink {
-    way: Way,
+    writer: Arc<Mutex<Writer>>,
+    /// The way to the thread; `None` where whoever has an event may be kept waiting.
+    queue: Option<SyncSender<Job>>,
     state: Arc<State>,
-}
-
-enum Way {
-    InPlace(Box<Mutex<Writer>>),
-    Thread(SyncSender<Job>),
 }
 
 /// What the sink is like, for whoever looks.
@@ -36,6 +34,8 @@ struct State {
     problem: Mutex<Option<String>>,
     /// Events that never reached the writer.
     dropped: AtomicU64,
+    /// Batches that were sent to the thread and are not written: nothing may get ahead of them.
+    waiting: AtomicUsize,
 }
 
 struct Job {
@@ -59,21 +59,16 @@ impl Sink {
             lost: 0,
             state: Arc::clone(&state),
         };
-        let way = if in_place {
-            Way::InPlace(Box::new(Mutex::new(writer)))
-        } else {
-            let (sender, jobs) = sync_channel(WAITING);
-            let thread = std::thread::Builder::new().name("strongroom-audit".to_owned());
-            thread.spawn(move || writer.run(&jobs)).map_err(|error| {
-                Error::new(
-                    ErrorKind::Transient,
-                    "can't start the thread of the audit log",
-                )
-                .with_source(error)
-            })?;
-            Way::Thread(sender)
+        let writer = Arc::new(Mutex::new(writer));
+        let queue = match in_place {
+            true => None,
+            false => Some(begin_thread(Arc::clone(&writer))?),
         };
-        Ok(Self { way, state })
+        Ok(Self {
+            writer,
+            queue,
+            state,
+        })
     }
 
     /// Returns why events are not recorded at present.
@@ -81,43 +76,93 @@ impl Sink {
         lock(&self.state.problem).clone()
     }
 
-    /// Writes events, and returns when they are written.
+    /// Writes events, and returns when they are written. Blocks only where it may.
     pub(super) async fn write(&self, records: Vec<Record>) -> Result<()> {
-        match &self.way {
-            Way::InPlace(writer) => lock(writer).write(&records),
-            Way::Thread(_) => {
-                let (reply, answer) = oneshot::channel();
-                self.send(records, Some(reply))?;
-                answer.await.unwrap_or_else(|_| Err(ended()))
-            }
+        let Some(queue) = &self.queue else {
+            return lock(&self.writer).write(&records);
+        };
+        if let Some(written) = self.write_at_once(&records) {
+            return written;
         }
+        let (reply, answer) = oneshot::channel();
+        self.send(queue, records, Some(reply))?;
+        answer.await.unwrap_or_else(|_| Err(ended()))
     }
 
-    /// Writes events soon.
+    /// Writes events soon. What failed is counted, and told.
     pub(super) fn write_soon(&self, records: Vec<Record>) {
-        match &self.way {
-            // What failed is counted, and told.
-            Way::InPlace(writer) => drop(lock(writer).write(&records)),
-            Way::Thread(_) => drop(self.send(records, None)),
+        let _ = match &self.queue {
+            None => lock(&self.writer).write(&records),
+            Some(queue) => self
+                .write_at_once(&records)
+                .unwrap_or_else(|| self.send(queue, records, None)),
+        };
+    }
+
+    /// Writes events if nothing has to be waited for, and none came before them that is not written.
+    fn write_at_once(&self, records: &[Record]) -> Option<Result<()>> {
+        let mut writer = match self.writer.try_lock() {
+            Ok(writer) => writer,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        match self.state.waiting.load(Ordering::Acquire) {
+            0 => writer.write_at_once(records),
+            _ => None,
         }
     }
 
-    fn send(&self, records: Vec<Record>, reply: Option<oneshot::Sender<Result<()>>>) -> Result<()> {
-        let Way::Thread(sender) = &self.way else {
-            return Ok(());
-        };
-        let refused = match sender.try_send(Job { records, reply }) {
+    fn send(
+        &self,
+        queue: &SyncSender<Job>,
+        records: Vec<Record>,
+        reply: Option<oneshot::Sender<Result<()>>>,
+    ) -> Result<()> {
+        self.state.waiting.fetch_add(1, Ordering::AcqRel);
+        let (refused, error) = match queue.try_send(Job { records, reply }) {
             Ok(()) => return Ok(()),
-            Err(TrySendError::Full(job) | TrySendError::Disconnected(job)) => job,
+            Err(TrySendError::Full(job)) => (job, overflow()),
+            Err(TrySendError::Disconnected(job)) => (job, ended()),
         };
+        self.state.waiting.fetch_sub(1, Ordering::AcqRel);
         let count = u64::try_from(refused.records.len()).unwrap_or(u64::MAX);
         self.state.dropped.fetch_add(count, Ordering::Relaxed);
-        let error = Error::new(
-            ErrorKind::Transient,
-            "too many events wait for the audit log",
-        );
         self.state.note(&Err(error.clone()));
         Err(error)
+    }
+}
+
+fn begin_thread(writer: Arc<Mutex<Writer>>) -> Result<SyncSender<Job>> {
+    let (sender, jobs) = sync_channel(WAITING);
+    let thread = std::thread::Builder::new().name("strongroom-audit".to_owned());
+    thread.spawn(move || run(&writer, &jobs)).map_err(|error| {
+        Error::new(
+            ErrorKind::Transient,
+            "can't start the thread of the audit log",
+        )
+        .with_source(error)
+    })?;
+    Ok(sender)
+}
+
+/// Writes what is sent, until nobody can send any more.
+fn run(writer: &Mutex<Writer>, jobs: &Receiver<Job>) {
+    while let Ok(first) = jobs.recv() {
+        let mut writer = lock(writer);
+        let mut batch = vec![first];
+        batch.extend(jobs.try_iter().take(AT_ONCE));
+        let records: Vec<_> = batch
+            .iter_mut()
+            .flat_map(|job| std::mem::take(&mut job.records))
+            .collect();
+        let outcome = writer.write(&records);
+        let waiting = &writer.state.waiting;
+        waiting.fetch_sub(batch.len(), Ordering::AcqRel);
+        drop(writer);
+        for reply in batch.into_iter().filter_map(|job| job.reply) {
+            // Whoever asked may have stopped waiting.
+            let _ = reply.send(outcome.clone());
+        }
     }
 }
 
@@ -150,23 +195,6 @@ struct Writer {
 }
 
 impl Writer {
-    /// Writes what is sent, until nobody can send any more.
-    fn run(mut self, jobs: &Receiver<Job>) {
-        while let Ok(first) = jobs.recv() {
-            let mut batch = vec![first];
-            batch.extend(jobs.try_iter().take(AT_ONCE));
-            let records: Vec<_> = batch
-                .iter_mut()
-                .flat_map(|job| std::mem::take(&mut job.records))
-                .collect();
-            let outcome = self.write(&records);
-            for reply in batch.into_iter().filter_map(|job| job.reply) {
-                // Whoever asked may have stopped waiting.
-                let _ = reply.send(outcome.clone());
-            }
-        }
-    }
-
     fn write(&mut self, records: &[Record]) -> Result<()> {
         if records.is_empty() {
             // Whoever waits for the end gets the head of it.
@@ -187,6 +215,26 @@ impl Writer {
                 self.chain.append(&all)
             }
         };
+        self.conclude(before, written, records.len())
+    }
+
+    fn write_at_once(&mut self, records: &[Record]) -> Option<Result<()>> {
+        // An empty batch is for whoever waits for the end, and a gap is to be recorded first.
+        let is_gap = self.lost > 0 || self.state.dropped.load(Ordering::Relaxed) > 0;
+        if records.is_empty() || is_gap {
+            return None;
+        }
+        let before = self.chain.known();
+        let written = self.chain.append_at_once(records)?;
+        Some(self.conclude(before, written, records.len()))
+    }
+
+    fn conclude(
+        &mut self,
+        before: Option<Head>,
+        written: Result<Head>,
+        count: usize,
+    ) -> Result<()> {
         self.state.note(&written);
         match written {
             Ok(head) => {
@@ -195,7 +243,7 @@ impl Writer {
                 Ok(())
             }
             Err(error) => {
-                let count = u64::try_from(records.len()).unwrap_or(u64::MAX);
+                let count = u64::try_from(count).unwrap_or(u64::MAX);
                 self.lost = self.lost.saturating_add(count);
                 Err(error)
             }
@@ -223,6 +271,13 @@ impl Writer {
 
 fn tell_head(head: Head) {
     tracing::info!(target: "strongroom::audit::head", %head, "the audit log's head");
+}
+
+fn overflow() -> Error {
+    Error::new(
+        ErrorKind::Transient,
+        "too many events wait for the audit log",
+    )
 }
 
 fn ended() -> Error {

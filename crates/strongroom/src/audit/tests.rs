@@ -16,6 +16,7 @@ use crate::secret::Version;
 mod rotation;
 mod tampering;
 mod tearing;
+mod waiting;
 
 const NAME: SecretName = SecretName::from_static("database/password");
 

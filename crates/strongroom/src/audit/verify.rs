@@ -82,7 +82,11 @@ pub fn verify_in_order(paths: &[PathBuf], key: &Key, expect: Option<&Head>) -> R
     verify_files(opened, key, expect)
 }
 
-fn verify_files(files: Vec<LogFile>, key: &Key, expect: Option<&Head>) -> Result<Verified> {
+pub(super) fn verify_files(
+    files: Vec<LogFile>,
+    key: &Key,
+    expect: Option<&Head>,
+) -> Result<Verified> {
     let mut verifier = Verifier {
         key,
         expect,

@@ -11,6 +11,9 @@ use super::path_or_manifest;
 use crate::context::Context;
 use crate::exit::{FINE, Failure, Outcome};
 
+/// In milliseconds since 1970.
+const YEAR_10000: u64 = 253_402_300_800_000;
+
 /// Show the events of the log, the oldest first
 ///
 /// One line for each: when, by whom (service, user id, process id), what, to which secret, and how it ended.
@@ -84,12 +87,21 @@ fn line(entry: &Entry) -> String {
         what.push_str(&format!(" v{version}"));
     }
     let outcome = entry.detail.as_deref().unwrap_or(&entry.outcome);
-    let at = humantime::format_rfc3339_millis(entry.at());
+    let at = shown_time(entry);
     let line = format!(
         "{at}  {actor:24}  {:18}  {outcome:10}  {what}",
         entry.operation
     );
-    line.trim_end().to_owned()
+    // One event is one line, whatever its texts say.
+    line.trim_end().replace('\n', "\u{fffd}")
+}
+
+/// Writes when it was; as the number that stands there where no calendar of four digits has the year.
+fn shown_time(entry: &Entry) -> String {
+    match entry.time {
+        time if time < YEAR_10000 => humantime::format_rfc3339_millis(entry.at()).to_string(),
+        time => time.to_string(),
+    }
 }
 
 fn time(text: &str) -> Result<SystemTime> {

@@ -164,3 +164,24 @@ fn a_file_that_a_group_may_read_is_followed_by_one_that_it_may_read() {
     assert_eq!(mode(&path), 0o640);
     verify(&path, &key(), None).unwrap();
 }
+
+#[test]
+fn who_may_not_lock_reads_one_chain_while_files_are_set_aside() {
+    let (_dir, path) = rotated(1, |_| {});
+    let journal = Journal::new(&path).unwrap();
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let mut settings = settings(&path);
+            settings.max_bytes = 1;
+            let mut chain = chain_with(settings, key());
+            for n in 0..150 {
+                chain.append(&[record(n)]).unwrap();
+            }
+        });
+        while !writer.is_finished() {
+            let files = super::super::files::opened(&journal).unwrap();
+            verify::verify_files(files, &key(), None).unwrap();
+        }
+    });
+    assert_eq!(verify(&path, &key(), None).unwrap().files, 151);
+}

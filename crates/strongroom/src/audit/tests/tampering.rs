@@ -113,6 +113,101 @@ fn each_change_of_a_line_is_found_and_named() {
 }
 
 #[test]
+fn what_another_reader_would_pass_over_is_found() {
+    let (_dir, path) = log_of(2);
+    let text = fs::read_to_string(&path).unwrap();
+    let head = verify(&path, &key(), None).unwrap().head;
+    let mac = format!(",\"mac\":\"{}\"", head.mac_text());
+    let changes = [
+        ("CRLF", text.replace('\n', "\r\n")),
+        ("a mark of byte order", format!("\u{feff}{text}")),
+        ("a blank at the end", text.replacen("}}\n", "}} \n", 1)),
+        ("a blank before the end", text.replacen("}}\n", "} }\n", 1)),
+        ("a blank at the beginning", format!(" {text}")),
+        ("an empty line at the end", format!("{text}\n")),
+        ("a comment", format!("{text}# fine\n")),
+        ("no newline at the end", text.trim_end().to_owned()),
+        ("a second code", text.replace(&mac, &mac.repeat(2))),
+        (
+            "a code before the number",
+            text.replacen("\"seq\":2", "\"mac\":\"0\",\"seq\":2", 1),
+        ),
+        ("an escape", text.replacen("database", "\\u0064atabase", 1)),
+        (
+            "a slash escaped",
+            text.replacen("database/", "database\\/", 1),
+        ),
+        (
+            "a member twice",
+            text.replacen("\"status_id\":1", "\"status_id\":1,\"status_id\":2", 1),
+        ),
+        (
+            "members in another order",
+            text.replacen(
+                "\"status\":\"Success\",\"status_id\":1",
+                "\"status_id\":1,\"status\":\"Success\"",
+                1,
+            ),
+        ),
+        (
+            "a loss denied",
+            text.replacen("\"seq\":2", "\"lost\":0,\"seq\":2", 1),
+        ),
+        (
+            "a code in capitals",
+            text.replace(
+                &mac,
+                &mac.replace(head.mac_text().as_str(), &head.mac_text().to_uppercase()),
+            ),
+        ),
+        (
+            "another number",
+            text.replacen("\"seq\":2", "\"seq\":02", 1),
+        ),
+        ("a line without end", text.clone() + &"x".repeat(200_000)),
+    ];
+    for (what, changed) in changes {
+        assert_ne!(changed, text, "{what}");
+        refuses(&path, changed.as_bytes(), &head, what);
+        // Without a head, too: no cut is among them.
+        refused(&path, None);
+    }
+}
+
+#[test]
+fn a_line_is_never_too_long_to_be_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("audit.jsonl");
+    // All that others choose, each as long as it may get, and each character as JSON at its longest.
+    let endless = "\u{1}".repeat(200_000);
+    let identity = Identity::of_process(Some(&endless));
+    let journal = Journal::new(&path).unwrap();
+    let mut chain = Chain::new(journal, key(), settings(&path), identity.clone());
+    let event = Event::new(Operation::List, Outcome::Success)
+        .below(&endless)
+        .at_provider(&endless);
+    let versioned = Event::new(Operation::Fetch, Outcome::Success)
+        .of(&NAME, Some(&Version::new("v".repeat(500))));
+    for event in [event, versioned] {
+        chain
+            .append(&[(event.to_json(&identity), event.extras)])
+            .unwrap();
+    }
+    assert_eq!(verify(&path, &key(), None).unwrap().events, 3);
+
+    // What is too long all the same is an error, and not half of a line.
+    let before = fs::read(&path).unwrap();
+    let huge = format!("{{\"a\":\"{}\"}}", "x".repeat(line::MOST)).into_bytes();
+    let error = chain
+        .append(&[(huge, line::Extras::default())])
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Malformed);
+    assert_eq!(fs::read(&path).unwrap(), before);
+    chain.append(&[record(0)]).unwrap();
+    assert_eq!(verify(&path, &key(), None).unwrap().events, 4);
+}
+
+#[test]
 fn each_changed_byte_is_found() {
     let (_dir, path) = log_of(2);
     let text = fs::read(&path).unwrap();

@@ -32,6 +32,7 @@ pub(crate) struct Journal {
     path: PathBuf,
     dir: PathBuf,
     name: String,
+    lock_path: PathBuf,
     judges: Option<(Arc<Env>, GuardRails)>,
     /// Kept open, since every append needs it.
     lock: Option<(Arc<File>, Identity)>,
@@ -78,6 +79,7 @@ impl Journal {
         };
         Ok(Self {
             dir: dir.to_owned(),
+            lock_path: dir.join(format!("{name}.lock")),
             name: name.to_owned(),
             path,
             judges: None,
@@ -109,17 +111,25 @@ impl Journal {
             };
             wait(&file).map_err(|error| lock_failure(&self.dir.display(), error))?;
             let locked = Locked(file);
-            // Somebody may have taken the lock file away: another one would lock nothing.
-            let now = std::fs::symlink_metadata(self.lock_path());
-            if now.is_ok_and(|now| identity_of(&now) == identity) {
+            if self.is_still_the_lock(identity) {
                 return Ok(locked);
             }
             self.lock = None;
         }
     }
 
-    fn lock_path(&self) -> PathBuf {
-        self.dir.join(format!("{}.lock", self.name))
+    /// Takes the lock, which was held before, if nobody else holds it.
+    pub(crate) fn lock_at_once(&self) -> Option<Locked> {
+        let (file, identity) = self.lock.as_ref()?;
+        file.try_lock().ok()?;
+        let locked = Locked(Arc::clone(file));
+        self.is_still_the_lock(*identity).then_some(locked)
+    }
+
+    /// Somebody may have taken the lock file away: another one would lock nothing.
+    fn is_still_the_lock(&self, identity: Identity) -> bool {
+        let now = std::fs::symlink_metadata(&self.lock_path);
+        now.is_ok_and(|now| identity_of(&now) == identity)
     }
 
     fn open_lock(&self) -> Result<(File, Identity)> {
@@ -129,14 +139,14 @@ impl Journal {
         }
         let mut options = appending();
         options.create(true).mode(0o600);
-        let path = self.lock_path();
+        let path = &self.lock_path;
         let file = self
             .root()?
             .open_with(format!("{}.lock", self.name), &options);
         let file = file
             .map_err(|error| failure("open", &path.display(), error))?
             .into_std();
-        let metadata = self.checked(&file, &path)?;
+        let metadata = self.checked(&file, path)?;
         Ok((file, identity_of(&metadata)))
     }
 
