@@ -297,6 +297,19 @@ fn logs_tell_fingerprints_in_force_and_no_token() {
     assert!(!format!("{verifier:?}").contains("canary"));
 }
 
+/// Several threads may have looked before the first of them counts.
+#[test]
+fn a_failure_beyond_the_limit_is_limited_though_it_was_looked_at_before() {
+    let log = Log::start();
+    let verifier = limited(vec![Live::fixed(strong(MONDAY))], 2, Clock::manual());
+    let refusals: Vec<_> = (0..4).map(|_| verifier.refuse(CLIENT, "late")).collect();
+    assert_eq!(refusals[..2], [Refusal::Invalid; 2]);
+    for refusal in &refusals[2..] {
+        assert!(matches!(refusal, Refusal::Limited { .. }), "{refusal:?}");
+    }
+    assert_eq!(log.text().matches("late").count(), 2);
+}
+
 #[test]
 fn what_cannot_be_handed_out_is_logged_at_a_bounded_rate() {
     let log = Log::start();

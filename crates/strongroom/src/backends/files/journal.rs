@@ -370,3 +370,26 @@ fn wait(file: &File) -> std::io::Result<()> {
         std::thread::sleep(NAP);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_lock_that_is_a_link_is_refused_and_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        for target in ["beside", "not-there"] {
+            fs::write(dir.path().join("beside"), "").unwrap();
+            symlink(target, dir.path().join("log.lock")).unwrap();
+            // By its own call: `lock` would try again for as long as another file is in the lock's place.
+            Journal::new(&path).unwrap().open_lock().unwrap_err();
+            assert!(!dir.path().join("not-there").exists());
+            fs::remove_file(dir.path().join("log.lock")).unwrap();
+        }
+        Journal::new(&path).unwrap().lock().unwrap();
+    }
+}
