@@ -4,6 +4,9 @@ use super::head::Head;
 use super::line::{Line, extras};
 
 /// A line of the log, and the head of one: each has one spelling.
+///
+/// # Panics
+/// If one is read that is written in another way.
 pub fn audit_line(data: &[u8]) {
     let line = data.strip_suffix(b"\n").unwrap_or(data);
     if let Some(parsed) = Line::parse(line) {

@@ -1,6 +1,6 @@
 //! `audit verify`: every line is as it was written, in its place, and none is missing.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueHint;
 use strongroom::audit::{self, Head, Key, Verified};
@@ -85,7 +85,7 @@ fn find(args: &Verify, context: &Context<'_>) -> Result<(Vec<PathBuf>, Key), Fai
 }
 
 /// Compares a sealed file with the newest state of it that the log knows.
-fn compare(path: &PathBuf, verified: &Verified) -> Result<String> {
+fn compare(path: &Path, verified: &Verified) -> Result<String> {
     let shown = path.display();
     let outline = Outline::read(read_sealed(path)?)?;
     let subject = format!("sealed file {}", outline.id);
