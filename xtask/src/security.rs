@@ -115,8 +115,8 @@ fn judge(attempt: &Attempt, report: &str) -> Outcome {
             continue;
         }
         match status {
-            // What is slow is told of again when it ends.
-            Some("SLOW") => {}
+            // What is slow is told of again when it ends; what is ignored is started by other tests.
+            Some("SLOW" | "SKIP") => {}
             Some("PASS" | "LEAK") if outcome == Outcome::Failed => {}
             Some("PASS" | "LEAK") => outcome = Outcome::Held,
             _ => outcome = Outcome::Failed,

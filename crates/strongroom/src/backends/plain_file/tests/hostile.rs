@@ -36,7 +36,7 @@ fn reads_inside_only(root: &Path, asked: &str, kinds: &[ErrorKind]) {
         for _ in 0..400 {
             match fetch(&provider, asked).await {
                 Ok(found) => assert_eq!(found.expose_str().unwrap(), "inside"),
-                Err(error) => assert!(kinds.contains(&error.kind()), "{error:?}"),
+                Err(error) => assert!(is_of(&error, kinds), "{error:?}"),
             }
             // A listing meets the same, and never leaves the root.
             match provider.list("").await {
@@ -45,10 +45,15 @@ fn reads_inside_only(root: &Path, asked: &str, kinds: &[ErrorKind]) {
                         assert!(!listed.as_str().contains("outside"), "{listed}");
                     }
                 }
-                Err(error) => assert!(kinds.contains(&error.kind()), "{error:?}"),
+                Err(error) => assert!(is_of(&error, kinds), "{error:?}"),
             }
         }
     });
+}
+
+/// Whoever swaps faster than a file can be looked at twice is told of by a transient error.
+fn is_of(error: &Error, kinds: &[ErrorKind]) -> bool {
+    kinds.contains(&error.kind()) || error.kind() == ErrorKind::Transient
 }
 
 #[cfg(target_os = "linux")]
@@ -113,7 +118,7 @@ fn a_file_swapped_for_one_that_everybody_can_write_is_never_read() {
                 match fetch(&provider, "token").await {
                     Ok(found) => assert_eq!(found.expose_str().unwrap(), "inside"),
                     Err(error) => {
-                        assert_eq!(error.kind(), ErrorKind::Policy, "{error:?}");
+                        assert!(is_of(&error, &[ErrorKind::Policy]), "{error:?}");
                         refused += 1;
                     }
                 }
