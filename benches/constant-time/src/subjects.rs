@@ -26,12 +26,15 @@ pub enum Expected {
     Quiet,
 }
 
+/// Judges a candidate, as what is measured does.
+pub type Check = Box<dyn FnMut(&[u8]) -> bool>;
+
 pub struct Subject {
     pub name: &'static str,
     pub expected: Expected,
     /// Two candidates of the secret's length.
     pub classes: [Vec<u8>; 2],
-    pub check: Box<dyn FnMut(&[u8]) -> bool>,
+    pub check: Check,
     /// How many calls one measurement takes together.
     pub repeats: u32,
     pub measurements: usize,
