@@ -20,6 +20,14 @@ pub(crate) fn program(program: impl AsRef<Path>, args: &[&str]) -> Command {
     command
 }
 
+/// Returns the platform that is built for. Naming it keeps flags away from build scripts and macros.
+pub(crate) fn host() -> Result<String> {
+    let about = output(program("rustc", &["--version", "--verbose"]))?;
+    let host = about.lines().find_map(|line| line.strip_prefix("host: "));
+    host.map(str::to_owned)
+        .ok_or_else(|| "rustc doesn't tell its host".to_owned())
+}
+
 /// Runs a command whose output goes to the terminal.
 pub(crate) fn run(mut command: Command) -> Result<()> {
     let shown = show(&command);

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use crate::command::{cargo, output, program, run as run_command};
+use crate::command::{cargo, host, output, program, run as run_command};
 use crate::workspace::{Workspace, root};
 use crate::{Result, page};
 
@@ -117,14 +117,6 @@ fn targets() -> Result<Vec<String>> {
         .collect();
     names.sort();
     Ok(names)
-}
-
-/// The platform that is built for. Naming it keeps the flags away from build scripts and macros.
-fn host() -> Result<String> {
-    let about = output(program("rustc", &["--version", "--verbose"]))?;
-    let host = about.lines().find_map(|line| line.strip_prefix("host: "));
-    host.map(str::to_owned)
-        .ok_or_else(|| "rustc doesn't tell its host".to_owned())
 }
 
 fn build(target_dir: &Path, host: &str, options: &Options) -> Result<()> {

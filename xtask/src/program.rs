@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 
 use crate::Result;
-use crate::command::{cargo, output, program, run as run_command};
+use crate::command::{cargo, host, run as run_command};
 use crate::workspace::Workspace;
 
 /// Builds, and prints where the program is.
@@ -19,8 +19,7 @@ pub(crate) fn run() -> Result<()> {
 
 fn build() -> Result<PathBuf> {
     let target_dir = Workspace::load()?.target_dir.join("program");
-    let version = output(program("rustc", &["--version", "--verbose"]))?;
-    let host = host(&version).ok_or("rustc doesn't say what it builds for")?;
+    let host = host()?;
     let mut command = cargo(&[
         "rustc",
         "--release",
@@ -31,7 +30,7 @@ fn build() -> Result<PathBuf> {
         "strongroom",
         // Procedural macros can't be static: with a target named, they are built without these flags.
         "--target",
-        host,
+        &host,
         "--",
         // A tenth of the size, which a start would read.
         "-Clink-arg=-Wl,-z,pack-relative-relocs",
@@ -41,21 +40,4 @@ fn build() -> Result<PathBuf> {
         .env("RUSTFLAGS", "-C target-feature=+crt-static");
     run_command(command)?;
     Ok(target_dir.join(host).join("release/strongroom"))
-}
-
-fn host(version: &str) -> Option<&str> {
-    version.lines().find_map(|line| line.strip_prefix("host: "))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_host_is_what_rustc_says() {
-        let version =
-            "rustc 1.95.0\nbinary: rustc\nhost: x86_64-unknown-linux-gnu\nrelease: 1.95.0\n";
-        assert_eq!(host(version), Some("x86_64-unknown-linux-gnu"));
-        assert_eq!(host("rustc 1.95.0"), None);
-    }
 }

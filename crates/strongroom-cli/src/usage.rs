@@ -24,13 +24,19 @@ pub(crate) fn explain(error: &clap::Error) -> Error {
         ClapError::InvalidValue if words(error, ContextKind::InvalidValue) == [""] => {
             format!("{ours} needs a value")
         }
-        ClapError::InvalidValue | ClapError::ValueValidation => {
-            format!("{ours} can't have this value")
-        }
+        ClapError::InvalidValue | ClapError::ValueValidation => match own(error) {
+            Some(why) => format!("{ours} can't have this value: {why}"),
+            None => format!("{ours} can't have this value"),
+        },
         ClapError::InvalidUtf8 => "an argument is not UTF-8 text".to_owned(),
         _ => "an argument is not understood".to_owned(),
     };
     Error::new(ErrorKind::Config, message).with_help(help(error))
+}
+
+/// What a parser of ours says, which never repeats what it parsed.
+fn own(error: &clap::Error) -> Option<&Error> {
+    std::error::Error::source(error)?.downcast_ref()
 }
 
 fn help(error: &clap::Error) -> String {

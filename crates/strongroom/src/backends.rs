@@ -37,6 +37,7 @@ pub(crate) mod fuzzing {
 }
 
 pub(crate) use files::journal::{Growing, Journal, Locked, Look};
+pub(crate) use files::record::{foreign, replace_record};
 pub use memory::{Fault, Memory, Operation};
 pub(crate) use sealed_file::{Bundle, key_file};
 

@@ -5,14 +5,14 @@
 //! vouches for one: its real path and the SHA-256 of its text are kept in the file `strongroom/trusted` of the
 //! user's configuration ([`Env::config_dir`]). A manifest that is edited, moved or replaced is not trusted any more.
 
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
+use crate::backends::{foreign, replace_record};
 use crate::env::{Env, is_own, open_regular, read_text, read_text_file};
 use crate::error::{Error, ErrorKind, Result};
 use crate::manifest;
@@ -77,7 +77,7 @@ pub fn list(env: &Env) -> Result<Vec<Trusted>> {
 ///
 /// # Errors
 /// As [`list`]; [`ErrorKind::Config`] if the manifest can't be read or its path not be recorded, or if
-/// there is no configuration directory.
+/// there is no configuration directory; and whatever writing fails with.
 pub fn add(env: &Env, manifest: impl AsRef<Path>) -> Result<Trusted> {
     let path = env.working_dir().join(manifest);
     let unreadable = |error: io::Error| {
@@ -107,7 +107,7 @@ pub fn add(env: &Env, manifest: impl AsRef<Path>) -> Result<Trusted> {
 /// Takes the trust in a manifest back, whatever it holds now. Reports whether there was any.
 ///
 /// # Errors
-/// As [`list`]; [`ErrorKind::Config`] if the record can't be written.
+/// As [`list`]; and whatever writing fails with.
 pub fn revoke(env: &Env, manifest: impl AsRef<Path>) -> Result<bool> {
     let path = env.working_dir().join(manifest);
     // It may be gone, and its folder too.
@@ -146,17 +146,17 @@ fn record(env: &Env) -> Option<PathBuf> {
 }
 
 fn read(record: &Path) -> Result<Vec<Trusted>> {
-    let unreadable = |error: io::Error| failed("read", record, error);
+    let unreadable = |error: io::Error| {
+        let message = format!("can't read {}", record.display());
+        Error::new(ErrorKind::Config, message).with_source(error)
+    };
     let (file, metadata) = match open_regular(record) {
         Ok(opened) => opened,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(unreadable(error)),
     };
     if !is_own(&metadata) {
-        let message = format!("{} belongs to another user", record.display());
-        return Err(Error::new(ErrorKind::Policy, message).with_help(
-            "under sudo, set HOME to that user's; else look at what it says, and chown it",
-        ));
+        return Err(foreign(record));
     }
     if metadata.mode() & 0o022 != 0 {
         let message = format!("{} can be written by others", record.display());
@@ -180,54 +180,30 @@ fn read(record: &Path) -> Result<Vec<Trusted>> {
     (1..).zip(text.lines()).map(parse).collect()
 }
 
-/// Changes the record. Nobody else does meanwhile, and a kill leaves the old one or the new one.
+/// Changes the record.
 fn change(env: &Env, change: impl FnOnce(&mut Vec<Trusted>)) -> Result<()> {
-    let record = record(env).ok_or_else(|| {
-        let message = "there is no configuration directory to record the trust in";
-        Error::new(ErrorKind::Config, message)
-            .with_help("set HOME or XDG_CONFIG_HOME to an absolute path")
-    })?;
-    let write = |error: io::Error| failed("write", &record, error);
-    if let Some(dir) = record.parent() {
-        let mut private = DirBuilder::new();
-        private.recursive(true).mode(0o700);
-        private.create(dir).map_err(write)?;
-    }
-    let mut private = OpenOptions::new();
-    private.write(true).create(true).truncate(false).mode(0o600);
-    let lock = private.open(record.with_extension("lock")).map_err(write)?;
-    lock.lock().map_err(write)?;
-    let mut all = read(&record)?;
-    change(&mut all);
-    all.sort_by(|a, b| a.path.cmp(&b.path));
-    let line = |known: &Trusted| format!("{} {}\n", known.sha256, known.path.display());
-    let text: String = all.iter().map(line).collect();
-    if text.len() > MAX_BYTES {
-        let message = format!("{} would have more than 1 MiB", record.display());
-        return Err(Error::new(ErrorKind::Config, message)
-            .with_help("revoke what is not needed: `strongroom trust --list`"));
-    }
-    replace(&record, text.as_bytes()).map_err(write)
-}
-
-fn replace(record: &Path, text: &[u8]) -> io::Result<()> {
-    let new = record.with_extension("new");
-    // Of a writer that was killed.
-    let _ = std::fs::remove_file(&new);
-    let mut private = OpenOptions::new();
-    let mut file: File = private
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&new)?;
-    file.write_all(text)?;
-    file.sync_all()?;
-    std::fs::rename(&new, record)
-}
-
-fn failed(what: &str, record: &Path, error: io::Error) -> Error {
-    let message = format!("can't {what} {}", record.display());
-    Error::new(ErrorKind::Config, message).with_source(error)
+    let record = record(env);
+    let (directory, name) = record
+        .as_deref()
+        .and_then(|record| Some((record.parent()?, record.file_name()?.to_str()?)))
+        .ok_or_else(|| {
+            let message = "there is no configuration directory to record the trust in";
+            Error::new(ErrorKind::Config, message)
+                .with_help("set HOME or XDG_CONFIG_HOME to an absolute path")
+        })?;
+    replace_record(directory, name, || {
+        let mut all = list(env)?;
+        change(&mut all);
+        all.sort_by(|a, b| a.path.cmp(&b.path));
+        let line = |known: &Trusted| format!("{} {}\n", known.sha256, known.path.display());
+        let text: String = all.iter().map(line).collect();
+        if text.len() > MAX_BYTES {
+            let message = "the record of trusted manifests would have more than 1 MiB";
+            return Err(Error::new(ErrorKind::Config, message)
+                .with_help("revoke what is not needed: `strongroom trust --list`"));
+        }
+        Ok(Some(text))
+    })
 }
 
 #[cfg(test)]

@@ -213,7 +213,12 @@ fn each_filter_picks_its_events() {
         "99999999999999999999y",
     ] {
         let since = format!("--since={wrong}");
-        named(&project, &["audit", "show", LOG, &since]).ends(2);
+        let refused = named(&project, &["audit", "show", LOG, &since])
+            .ends(2)
+            .stderr();
+        assert!(refused.contains("such as 2026-01-31"), "{refused}");
+        // What was typed may have been meant for another option.
+        assert!(wrong.is_empty() || !refused.contains(wrong), "{refused}");
     }
 }
 

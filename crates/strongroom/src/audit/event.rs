@@ -219,6 +219,11 @@ impl Event {
 
     pub(crate) fn anchor(anchor: Anchor) -> Self {
         let mut event = Self::new(Operation::Anchor, Outcome::Success);
+        event.resource = Some(Resource {
+            kind: "state",
+            name: bounded(&anchor.subject).to_owned(),
+            version: Some(anchor.epoch.to_string()),
+        });
         event.extras.anchor = Some(anchor);
         event
     }

@@ -36,19 +36,7 @@ impl Key {
         }
         // EXPOSES: to the decoding of the key, which leaves no copy but the key
         let text = text.expose_str().map_err(|_| not_a_key())?;
-        let lines = text.lines().map(str::trim);
-        let mut words = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
-        let (Some(word), None) = (words.next(), words.next()) else {
-            return Err(not_a_key());
-        };
-        let encodings = [Encoding::Hex, Encoding::Base64, Encoding::Base64Url];
-        let decoded = encodings
-            .iter()
-            .filter_map(|encoding| encoding.decode_bytes(word.as_bytes()))
-            .find(|decoded| decoded.len() == 32);
-        decoded
-            .map(|key| Self(Secret::from_bytes(key)))
-            .ok_or_else(not_a_key)
+        Encoding::key_of_file(text).map(Self).ok_or_else(not_a_key)
     }
 
     /// Derives the key of one chain.

@@ -17,6 +17,7 @@ pub(super) mod guard;
 pub(super) mod journal;
 pub(super) mod json;
 pub(super) mod read;
+pub(super) mod record;
 pub(super) mod stamp;
 pub(super) mod value;
 pub(super) mod watch;

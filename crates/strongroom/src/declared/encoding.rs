@@ -89,6 +89,21 @@ impl Encoding {
         Some(out)
     }
 
+    /// Reads a key file: its one line that is neither blank nor a comment (`#`) is 32 bytes, as hexadecimal
+    /// digits or in base64.
+    pub(crate) fn key_of_file(text: &str) -> Option<Secret> {
+        let lines = text.lines().map(str::trim);
+        let mut words = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
+        let (Some(word), None) = (words.next(), words.next()) else {
+            return None;
+        };
+        [Self::Hex, Self::Base64, Self::Base64Url]
+            .iter()
+            .filter_map(|encoding| encoding.decode_bytes(word.as_bytes()))
+            .find(|decoded| decoded.len() == 32)
+            .map(Secret::from_bytes)
+    }
+
     /// Encodes a value for a backend that holds text. The metadata stays.
     pub fn encode(self, secret: &Secret) -> Secret {
         // EXPOSES: to its encoding; the encoded text becomes a secret

@@ -99,19 +99,7 @@ impl SlotKey {
             let id = rest.lines().next()?;
             id.trim_end().parse().ok()
         });
-        let mut lines = text.lines().map(str::trim);
-        let mut words = lines
-            .by_ref()
-            .filter(|l| !l.is_empty() && !l.starts_with('#'));
-        let (Some(word), None) = (words.next(), words.next()) else {
-            return Err(not_a_key());
-        };
-        let encodings = [Encoding::Hex, Encoding::Base64, Encoding::Base64Url];
-        let decoded = encodings
-            .iter()
-            .filter_map(|encoding| encoding.decode_bytes(word.as_bytes()))
-            .find(|decoded| decoded.len() == 32);
-        let mut key = Self::raw(Secret::from_bytes(decoded.ok_or_else(not_a_key)?))?;
+        let mut key = Self::raw(Encoding::key_of_file(text).ok_or_else(not_a_key)?)?;
         key.file = file;
         Ok(key)
     }

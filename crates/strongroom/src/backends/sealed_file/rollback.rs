@@ -1,7 +1,5 @@
 //! Rollback: an old state of a file is a valid file, so what was seen before is recorded beside it.
 
-use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use ctutils::CtEq as _;
@@ -9,7 +7,8 @@ use ctutils::CtEq as _;
 use super::fields::{self, FileId};
 use crate::audit::Anchors;
 use crate::backends::Connect;
-use crate::backends::files::{failure, read, write};
+use crate::backends::files::read;
+use crate::backends::files::record::{foreign, replace_record};
 use crate::env::is_own;
 use crate::error::{Error, ErrorKind, Result};
 use crate::rails::GuardRails;
@@ -190,13 +189,6 @@ fn load(directory: &Path, file: FileId) -> Result<Option<Record>> {
     })
 }
 
-fn foreign(path: &Path) -> Error {
-    let message = format!("{} belongs to another user", path.display());
-    Error::new(ErrorKind::Policy, message).with_help(
-        "set XDG_STATE_HOME, or HOME, to a directory of the user that the process runs as",
-    )
-}
-
 fn parse(text: &[u8]) -> Option<Record> {
     let text = std::str::from_utf8(text).ok()?.strip_suffix('\n')?;
     let (epoch, seal) = text.split_once(' ')?;
@@ -208,31 +200,12 @@ fn parse(text: &[u8]) -> Option<Record> {
 
 /// Writes a record, unless a later one is there.
 fn save(directory: &Path, file: FileId, record: &Record) -> Result<()> {
-    let path = directory.join(file.to_string());
-    // In a home that somebody else owns, links could lead what is written anywhere.
-    let there = directory
-        .ancestors()
-        .find_map(|above| Some((above, above.metadata().ok()?)));
-    if let Some((above, metadata)) = there
-        && !is_own(&metadata)
-    {
-        return Err(foreign(above));
-    }
-    let mut builder = DirBuilder::new();
-    builder.recursive(true).mode(0o700);
-    builder
-        .create(directory)
-        .map_err(|error| failure::failure("create", &directory.display(), error))?;
-    let root = read::open_root(directory)?;
-    let _lock =
-        write::lock(&root).map_err(|error| failure::lock_failure(&directory.display(), error))?;
-    let seen = load(directory, file).ok().flatten();
-    if seen.is_some_and(|seen| seen.epoch > record.epoch) {
-        return Ok(());
-    }
-    let seal = base16ct::lower::encode_string(&record.seal);
-    let text = format!("{} {seal}\n", record.epoch);
-    write::replace(&root, &file.to_string(), text.as_bytes(), None)
-        .map_err(|error| failure::failure("write", &path.display(), error))?;
-    Ok(())
+    replace_record(directory, &file.to_string(), || {
+        let seen = load(directory, file).ok().flatten();
+        if seen.is_some_and(|seen| seen.epoch > record.epoch) {
+            return Ok(None);
+        }
+        let seal = base16ct::lower::encode_string(&record.seal);
+        Ok(Some(format!("{} {seal}\n", record.epoch)))
+    })
 }
