@@ -112,6 +112,7 @@ pub mod auth;
 pub mod blocking;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+pub mod declaration;
 pub mod policy;
 pub mod provider;
 pub mod rotation;
@@ -127,6 +128,8 @@ mod error;
 mod events;
 mod examination;
 mod factory;
+#[cfg(feature = "derive")]
+mod fields;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -150,6 +153,7 @@ mod name;
 mod provider_url;
 mod rails;
 mod random;
+mod reference;
 mod refresh;
 mod report;
 mod secret;
@@ -178,7 +182,17 @@ pub use name::{MAX_NAME_BYTES, SecretName};
 pub use provider::SecretProvider;
 pub use provider_url::ProviderUrl;
 pub use rails::{GuardRails, Rail};
+pub use reference::{LiveRef, SecretRef};
 pub use report::{Finding, Report, Severity};
 pub use secret::{Fingerprint, MAX_VALUE_BYTES, Metadata, Provenance, Secret, Source, Version};
 pub use secrets::Secrets;
+#[cfg(feature = "derive")]
+pub use strongroom_derive::FromSecrets;
 pub use validation::{Outcome, Present, SecretState, Validation};
+
+/// For the code that `#[derive(FromSecrets)]` writes, and changed without notice.
+#[cfg(feature = "derive")]
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::fields::{Field, Fields, declare_nested};
+}
