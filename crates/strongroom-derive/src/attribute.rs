@@ -64,9 +64,11 @@ pub(crate) fn each(
 pub(crate) fn unknown(key: &str, meta: &ParseNestedMeta<'_>, known: &[&str]) -> Error {
     let known = known.join("`, `");
     meta.error(match key {
-        "default" => "a secret has no default in code, where everybody who has the program could read \
+        "default" => {
+            "a secret has no default in code, where everybody who has the program could read \
                       it; for development, write one into the manifest"
-            .to_owned(),
+                .to_owned()
+        }
         _ => format!("`{key}` is no setting here; there are `{known}`"),
     })
 }

@@ -28,10 +28,14 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     problems.keep(field::check_names(&fields));
     problems.finish()?;
 
-    let krate: Path = container.krate.unwrap_or_else(|| parse_quote!(::strongroom));
+    let krate: Path = container
+        .krate
+        .unwrap_or_else(|| parse_quote!(::strongroom));
     let name = &input.ident;
     let type_name = name.to_string();
-    let declared = fields.iter().map(|field| declare(&krate, &type_name, field));
+    let declared = fields
+        .iter()
+        .map(|field| declare(&krate, &type_name, field));
     let locals: Vec<Ident> = (0..fields.len())
         .map(|at| format_ident!("field_{at}", span = Span::mixed_site()))
         .collect();

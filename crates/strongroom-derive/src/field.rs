@@ -228,11 +228,13 @@ impl Settings {
             found.map(|(_, ident)| ident.span())
         };
         if optional(inner).is_some() {
-            let message = "one `Option` says that a secret may be absent; a second says nothing more";
+            let message =
+                "one `Option` says that a secret may be absent; a second says nothing more";
             return Some(Error::new(inner.span(), message));
         }
         if self.nested {
-            let misplaced = |(key, _): &&(String, Ident)| !matches!(key.as_str(), "nested" | "prefix");
+            let misplaced =
+                |(key, _): &&(String, Ident)| !matches!(key.as_str(), "nested" | "prefix");
             let (key, ident) = self.keys.iter().find(misplaced)?;
             let message = format!(
                 "`{key}` is a setting of one secret, and a nested type declares its own: write it there"
@@ -245,7 +247,8 @@ impl Settings {
             return Some(Error::new(span, message));
         }
         if let Some(span) = at("length").filter(|_| kind.is_some_and(|kind| kind != "key")) {
-            let message = "`length` is the exact length of a key; for other kinds there is `min_length`";
+            let message =
+                "`length` is the exact length of a key; for other kinds there is `min_length`";
             return Some(Error::new(span, message));
         }
         None
@@ -314,7 +317,10 @@ pub(crate) fn check_names(fields: &[Field<'_>]) -> Result<()> {
         if let Some(before) = before {
             problems.say(
                 &declaration.name,
-                format!("the field `{}` is the secret `{name}` already", before.label),
+                format!(
+                    "the field `{}` is the secret `{name}` already",
+                    before.label
+                ),
             );
         }
     }

@@ -79,7 +79,13 @@ pub(crate) fn renamed(field: &str, convention: &str) -> String {
         "PascalCase" => words().map(capital).collect(),
         "camelCase" => words()
             .enumerate()
-            .map(|(at, word)| if at == 0 { word.to_owned() } else { capital(word) })
+            .map(|(at, word)| {
+                if at == 0 {
+                    word.to_owned()
+                } else {
+                    capital(word)
+                }
+            })
             .collect(),
         _ => field.to_owned(),
     }
@@ -100,12 +106,38 @@ mod tests {
     fn the_rules_are_those_of_the_library() {
         let long = "a".repeat(257);
         for name in [
-            "a", "database/password", "a.b_c-D/9", "database#password", "a/b#c.d", "", "/a", "a/", "a//b",
-            ".a", "a/.b", "a/..", "..", "a#", "#a", "a#b#c", "a#b/c", "a#.b", "a b", "a\0", "ä", "a/\n",
-            "a:b", &long,
+            "a",
+            "database/password",
+            "a.b_c-D/9",
+            "database#password",
+            "a/b#c.d",
+            "",
+            "/a",
+            "a/",
+            "a//b",
+            ".a",
+            "a/.b",
+            "a/..",
+            "..",
+            "a#",
+            "#a",
+            "a#b#c",
+            "a#b/c",
+            "a#.b",
+            "a b",
+            "a\0",
+            "ä",
+            "a/\n",
+            "a:b",
+            &long,
         ] {
             let valid = strongroom::SecretName::parse(name).is_ok();
-            assert_eq!(problem(name).is_none(), valid, "{name:?}: {:?}", problem(name));
+            assert_eq!(
+                problem(name).is_none(),
+                valid,
+                "{name:?}: {:?}",
+                problem(name)
+            );
         }
     }
 

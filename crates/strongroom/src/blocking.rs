@@ -54,7 +54,9 @@ pub fn detect(builder: SecretsBuilder) -> Result<Secrets> {
 ///
 /// # Errors
 /// As [`SecretsBuilder::detect_for`], and [`ErrorKind::Config`] if the system gives no further thread.
-pub fn detect_for<T: FromSecrets + Send + 'static>(builder: SecretsBuilder) -> Result<(T, Secrets)> {
+pub fn detect_for<T: FromSecrets + Send + 'static>(
+    builder: SecretsBuilder,
+) -> Result<(T, Secrets)> {
     let thread = Arc::new(Thread::start()?);
     let (loaded, secrets) = thread.run(builder.detect_for())?;
     Ok((loaded, Secrets::on(thread, secrets)))

@@ -125,7 +125,8 @@ impl<'a> Fields<'a> {
                     let needed_by = inside(&field, finding.needed_by.as_deref());
                     (error.kind(), finding.clone().needed_by(Some(&needed_by)))
                 };
-                self.failures.extend(report.findings.iter().map(from_inside));
+                self.failures
+                    .extend(report.findings.iter().map(from_inside));
             }
             None => {
                 let finding = match error.name() {

@@ -429,7 +429,10 @@ impl Secrets {
                 let message = format!("{} of the declared secrets can't be read", several.len());
                 let finding = |(declared, error): &(&Declared, Error)| {
                     let finding = Finding::of_error(&declared.name, error);
-                    (error.kind(), finding.needed_by(declared.needed_by.as_deref()))
+                    (
+                        error.kind(),
+                        finding.needed_by(declared.needed_by.as_deref()),
+                    )
                 };
                 Err(report::gathered(message, several.iter().map(finding)))
             }

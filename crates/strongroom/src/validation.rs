@@ -159,7 +159,10 @@ impl Validation {
             });
         }
         for finding in &mut findings {
-            let declared = finding.name.as_ref().and_then(|name| connection.declaration(name.as_str()));
+            let declared = finding
+                .name
+                .as_ref()
+                .and_then(|name| connection.declaration(name.as_str()));
             finding.needed_by = declared.and_then(|declared| declared.needed_by.clone());
         }
         findings.extend(connection.rails().said());

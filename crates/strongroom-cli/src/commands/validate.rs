@@ -1,10 +1,14 @@
 //! `validate`: what a boot would say.
 
+use std::io;
+use std::path::{Path, PathBuf};
+
 use serde::Serialize;
-use strongroom::{Deployment, Error, ErrorKind, Validation};
+use strongroom::{Declared, Deployment, Error, ErrorKind, Validation, declaration};
 
 use crate::context::Context;
 use crate::exit::{self, CHECK_FAILED, FINE, Failure, Outcome};
+use crate::files;
 
 /// Check every declared secret and the guard rails, as a service's boot would
 ///
@@ -18,9 +22,16 @@ use crate::exit::{self, CHECK_FAILED, FINE, Failure, Outcome};
 Examples:
   strongroom validate
   STRONGROOM_ENV=production strongroom validate --provider file:/run/secrets
+  strongroom validate --declared app.json       what the service declares, as it wrote it
+  ./app --declared | strongroom validate --declared -
   strongroom check --quiet && deploy"
 )]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// Check what this file declares too, which a service wrote by `strongroom::declaration`; `-` is
+    /// standard input
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    declared: Option<PathBuf>,
+}
 
 #[derive(Serialize)]
 struct Body<'a> {
@@ -39,8 +50,12 @@ struct Flat<'a> {
     secrets: &'a [strongroom::SecretState],
 }
 
-pub(crate) fn run(_: &Args, context: &Context<'_>) -> Outcome {
-    context.connected_quietly(async |connection| {
+pub(crate) fn run(args: &Args, context: &Context<'_>) -> Outcome {
+    let declared = match &args.declared {
+        Some(file) => read(file)?,
+        None => Vec::new(),
+    };
+    context.connected_quietly_for(declared, async |connection| {
         let validation = connection.validate().await;
         let provider = connection.describe().address;
         let deployment = connection.rails().deployment();
@@ -78,6 +93,22 @@ pub(crate) fn run(_: &Args, context: &Context<'_>) -> Outcome {
             .done(&format!("ok: {subject} ({provider}, {deployment})"));
         Ok(FINE)
     })
+}
+
+/// Reads what a service declares.
+fn read(file: &Path) -> Result<Vec<Declared>, Error> {
+    if file == "-" {
+        return declaration::read("standard input", io::stdin().lock());
+    }
+    let name = file.display().to_string();
+    let bytes = match files::read(file, declaration::MAX_BYTES) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+            return declaration::read(&name, io::repeat(b' '));
+        }
+        Err(error) => return Err(files::failed("read", file, error)),
+    };
+    declaration::read(&name, bytes.as_slice())
 }
 
 fn failed(validation: Validation, inconclusive: Option<ErrorKind>, provider: &str) -> Failure {

@@ -299,7 +299,9 @@ impl<'de> Deserialize<'de> for NeededBy {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let part = |part: &str| {
             let mut letters = part.chars();
-            letters.next().is_some_and(|c| c.is_alphabetic() || c == '_')
+            letters
+                .next()
+                .is_some_and(|c| c.is_alphabetic() || c == '_')
                 && letters.all(|c| c.is_alphanumeric() || c == '_')
         };
         let path = |path: &str| path.split('.').all(part);

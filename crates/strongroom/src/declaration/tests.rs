@@ -49,15 +49,26 @@ fn a_default_is_never_written() {
 #[test]
 fn what_is_wrong_is_said_with_its_place_and_never_repeated() {
     let secret = |rest: &str| {
-        format!("{{\"version\": 1, \"secrets\": [\n{{\"name\": \"a\", \"kind\": \"token\", \"required\": true{rest}}}]}}")
+        format!(
+            "{{\"version\": 1, \"secrets\": [\n{{\"name\": \"a\", \"kind\": \"token\", \"required\": true{rest}}}]}}"
+        )
     };
     for (text, message) in [
         (format!("{{\"{CANARY}"), "line 1, column 22: not valid JSON"),
         (CANARY.to_owned(), "line 1, column 1: not valid JSON"),
         (String::new(), "line 1, column 0: not valid JSON"),
-        (format!("\"{CANARY}\""), "line 1, column 22: not what belongs here"),
-        (format!("{{\"{CANARY}\": 1}}"), "a key is missing that a declaration must have"),
-        (format!("{{\"version\": \"{CANARY}\"}}"), "not what belongs here"),
+        (
+            format!("\"{CANARY}\""),
+            "line 1, column 22: not what belongs here",
+        ),
+        (
+            format!("{{\"{CANARY}\": 1}}"),
+            "a key is missing that a declaration must have",
+        ),
+        (
+            format!("{{\"version\": \"{CANARY}\"}}"),
+            "not what belongs here",
+        ),
         (
             format!("{{\"version\": 2, \"secrets\": [], \"{CANARY}\": 1}}"),
             "line 1, column 13: it is a declaration of another version than 1",
@@ -67,21 +78,51 @@ fn what_is_wrong_is_said_with_its_place_and_never_repeated() {
             format!("{{\"version\": 1, \"secrets\": [], \"{CANARY}\": 1}}"),
             "a key that a declaration doesn't have",
         ),
-        (secret(&format!(",\n \"{CANARY}\": 1")), "line 3, column 23: a key that a declaration doesn't have"),
-        (secret(&format!(", \"default\": \"{CANARY}\"")), "a key that a declaration doesn't have"),
+        (
+            secret(&format!(",\n \"{CANARY}\": 1")),
+            "line 3, column 23: a key that a declaration doesn't have",
+        ),
+        (
+            secret(&format!(", \"default\": \"{CANARY}\"")),
+            "a key that a declaration doesn't have",
+        ),
         (secret(", \"name\": \"b\""), "a key stands here twice"),
-        (secret(&format!(", \"encoding\": \"{CANARY}\"")), "not an encoding"),
-        (secret(&format!(", \"rotate_after\": \"{CANARY}\"")), "not a length of time"),
-        (secret(&format!(", \"min_length\": \"{CANARY}\"")), "not what belongs here"),
+        (
+            secret(&format!(", \"encoding\": \"{CANARY}\"")),
+            "not an encoding",
+        ),
+        (
+            secret(&format!(", \"rotate_after\": \"{CANARY}\"")),
+            "not a length of time",
+        ),
+        (
+            secret(&format!(", \"min_length\": \"{CANARY}\"")),
+            "not what belongs here",
+        ),
         (secret(", \"min_length\": -1"), "not what belongs here"),
-        (secret(&format!(", \"needed_by\": \"{CANARY}\"")), "not the path of a type's field"),
-        (secret(&format!(", \"source\": {{\"{CANARY}\": 1}}")), "a key that a declaration doesn't have"),
-        (secret("").replace("\"a\"", &format!("\"{CANARY}//\"")), "not a secret's name"),
-        (secret("").replace("\"token\"", &format!("\"{CANARY}\"")), "not a kind of secret"),
+        (
+            secret(&format!(", \"needed_by\": \"{CANARY}\"")),
+            "not the path of a type's field",
+        ),
+        (
+            secret(&format!(", \"source\": {{\"{CANARY}\": 1}}")),
+            "a key that a declaration doesn't have",
+        ),
+        (
+            secret("").replace("\"a\"", &format!("\"{CANARY}//\"")),
+            "not a secret's name",
+        ),
+        (
+            secret("").replace("\"token\"", &format!("\"{CANARY}\"")),
+            "not a kind of secret",
+        ),
         (secret("") + CANARY, "not valid JSON"),
     ] {
         let said = refusal(&text);
-        assert!(said.starts_with("app.json, line ") && said.contains(message), "{text}: {said}");
+        assert!(
+            said.starts_with("app.json, line ") && said.contains(message),
+            "{text}: {said}"
+        );
     }
 }
 

@@ -64,18 +64,17 @@ fn contradiction(
     further: &Declared,
     place: impl Fn(&'static str) -> String,
 ) -> Option<Finding> {
-    let (key, one, other) = if ![known.kind, further.kind].contains(&Kind::Opaque)
-        && known.kind != further.kind
-    {
-        ("kind", known.kind.to_string(), further.kind.to_string())
-    } else {
-        match (known.length, further.length) {
-            (Some(one), Some(other)) if one != other => {
-                ("length", one.to_string(), other.to_string())
+    let (key, one, other) =
+        if ![known.kind, further.kind].contains(&Kind::Opaque) && known.kind != further.kind {
+            ("kind", known.kind.to_string(), further.kind.to_string())
+        } else {
+            match (known.length, further.length) {
+                (Some(one), Some(other)) if one != other => {
+                    ("length", one.to_string(), other.to_string())
+                }
+                _ => return None,
             }
-            _ => return None,
-        }
-    };
+        };
     let message = format!(
         "its `{key}` is {one} in {} and {other} in {}",
         place(key),

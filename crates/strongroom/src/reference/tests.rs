@@ -26,13 +26,18 @@ fn refusal(password: serde_json::Value) -> String {
 
 #[test]
 fn a_reference_is_read_through_figment() {
-    let config = json!({ "host": "db", "password": "secret:database#password", "token": "secret:a/b" });
-    let config: Config = Figment::from(Serialized::defaults(config)).extract().unwrap();
+    let config =
+        json!({ "host": "db", "password": "secret:database#password", "token": "secret:a/b" });
+    let config: Config = Figment::from(Serialized::defaults(config))
+        .extract()
+        .unwrap();
     assert_eq!(config.password.name().as_str(), "database#password");
     assert_eq!(config.token.as_ref().unwrap().name().as_str(), "a/b");
     assert_eq!(format!("{:?}", config.password), "secret:database#password");
     let absent = json!({ "host": "db", "password": "secret:x" });
-    let config: Config = Figment::from(Serialized::defaults(absent)).extract().unwrap();
+    let config: Config = Figment::from(Serialized::defaults(absent))
+        .extract()
+        .unwrap();
     assert!(config.token.is_none());
 }
 
@@ -58,7 +63,10 @@ fn whatever_stands_in_the_place_of_a_reference_is_never_repeated() {
         let said = refusal(password.clone());
         assert!(!said.contains(CANARY), "{password}: {said}");
         assert!(!said.contains("730095581"), "{password}: {said}");
-        assert!(said.contains("secret:database/password"), "{password}: {said}");
+        assert!(
+            said.contains("secret:database/password"),
+            "{password}: {said}"
+        );
         assert!(said.contains("password"), "{password}: {said}");
     }
 }
@@ -73,7 +81,10 @@ fn other_formats_repeat_nothing_either() {
     ] {
         let error = serde_json::from_str::<SecretRef>(&text).unwrap_err();
         let said = format!("{error} {error:?}");
-        assert!(!said.contains(CANARY) && !said.contains("730095581"), "{said}");
+        assert!(
+            !said.contains(CANARY) && !said.contains("730095581"),
+            "{said}"
+        );
     }
     let error = text_of(&format!("{CANARY}/"));
     assert!(!error.contains(CANARY), "{error}");
@@ -95,7 +106,12 @@ fn every_reference_of_a_configuration_is_declared() {
     let declared = SecretRef::declare_all(&config).unwrap();
     let told: Vec<_> = declared
         .iter()
-        .map(|declared| (declared.name.as_str(), declared.needed_by.as_deref().unwrap()))
+        .map(|declared| {
+            (
+                declared.name.as_str(),
+                declared.needed_by.as_deref().unwrap(),
+            )
+        })
         .collect();
     assert_eq!(
         told,
