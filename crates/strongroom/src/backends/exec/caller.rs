@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::introduction::{Introduction, Operation};
 use super::object::Problem;
-use super::process::{self, Ended, Failure, MAX_ANSWER};
+use super::process::{self, Ended, Failure, Leash, MAX_ANSWER};
 use super::request;
 use super::settings::Settings;
 use crate::error::{Error, ErrorKind, Result};
@@ -56,32 +56,26 @@ impl Caller {
         let Ok(permit) = Arc::clone(&self.processes).acquire_owned().await else {
             return Err(self.error(ErrorKind::Closed, "was closed"));
         };
-        let pipe = std::io::pipe().map_err(|error| {
-            let error = self.not_started(operation, error);
-            error.with_no_effect()
-        });
-        // The second end is closed when this future is dropped, and at its end.
-        let (cancelled, _alive) = pipe?;
-        let settings = Arc::clone(&self.settings);
+        let waiting = Waiting(Arc::default());
+        let (settings, leash) = (Arc::clone(&self.settings), Arc::clone(&waiting.0));
         let work = move || {
             let checked = settings.program.check(ErrorKind::Transient);
-            let ran = checked.map(|_| process::run(&settings, &request, &cancelled));
+            let ran = checked.map(|_| process::run(&settings, &request, &leash));
             drop(permit);
             ran
         };
-        let ran = match self.settings.block_in_place {
-            true => work(),
-            false => match Handle::try_current() {
-                Ok(runtime) => runtime.spawn_blocking(work).await.unwrap_or_else(|_| {
-                    let message = "was not waited for: the runtime shut down";
-                    Err(self.error(ErrorKind::Closed, message))
-                }),
-                Err(_) => {
-                    let message = "can't be started without a running tokio runtime";
-                    let error = self.error(ErrorKind::Config, message);
-                    Err(error.with_help("call it from async code, or use `strongroom::blocking`"))
-                }
-            },
+        // Never on the calling thread, even where a boot says that nothing else waits there: a program may take
+        // long, and could not be ended then.
+        let ran = match Handle::try_current() {
+            Ok(runtime) => runtime.spawn_blocking(work).await.unwrap_or_else(|_| {
+                let message = "was not waited for: the runtime shut down";
+                Err(self.error(ErrorKind::Closed, message))
+            }),
+            Err(_) => {
+                let message = "can't be started without a running tokio runtime";
+                let error = self.error(ErrorKind::Config, message);
+                Err(error.with_help("call it from async code, or use `strongroom::blocking`"))
+            }
         };
         match ran? {
             Ok(ended) => self.answer(operation, ended),
@@ -163,10 +157,6 @@ impl Caller {
                 let help = "a longer time can stand in its address, as `?timeout=30s`";
                 error(ErrorKind::Transient, &what).with_help(help)
             }
-            Failure::Cancelled => error(
-                ErrorKind::Transient,
-                "was ended: nobody waited for it any more",
-            ),
             Failure::AnswerTooLarge => {
                 let mib = MAX_ANSWER / (1024 * 1024);
                 let what = format!("answered `{word}` with more than {mib} MiB, and was ended");
@@ -208,6 +198,15 @@ impl Caller {
         };
         let what = format!("can't be started for `{}`", operation.as_str());
         self.error(kind, &what).with_help(help).with_source(error)
+    }
+}
+
+/// Ends a run when nobody waits for it any more.
+struct Waiting(Arc<Leash>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.cut();
     }
 }
 

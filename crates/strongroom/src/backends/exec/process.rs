@@ -4,9 +4,10 @@
 //! another runtime is needed, and what happens when is written in one loop.
 
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -41,22 +42,45 @@ pub(super) struct Ended {
 pub(super) enum Failure {
     NotStarted(io::Error),
     TimedOut,
-    /// Nobody waits for the answer any more.
-    Cancelled,
     AnswerTooLarge,
     StderrTooLarge,
     Pipe(io::Error),
 }
 
-/// Runs the program. It is ended as soon as the other end of `cancelled` is closed.
-pub(super) fn run(
-    settings: &Settings,
-    request: &[u8],
-    cancelled: &dyn AsFd,
-) -> Result<Ended, Failure> {
-    let mut group = Group::start(settings).map_err(Failure::NotStarted)?;
+/// By which whoever waits for a run ends it: at once, and whether or not a thread of ours goes on.
+#[derive(Debug, Default)]
+pub(super) struct Leash(Mutex<Hold>);
+
+#[derive(Debug, Default)]
+enum Hold {
+    #[default]
+    NotStarted,
+    Running(Pid),
+    /// It has ended, or must not start any more.
+    Over,
+}
+
+impl Leash {
+    /// Kills the group, unless it is over.
+    pub(super) fn cut(&self) {
+        let mut hold = self.hold();
+        if let Hold::Running(id) = *hold {
+            // There may be nobody left.
+            let _ = kill_process_group(id, Signal::KILL);
+        }
+        *hold = Hold::Over;
+    }
+
+    fn hold(&self) -> MutexGuard<'_, Hold> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Runs the program to its end, or until the leash is cut.
+pub(super) fn run(settings: &Settings, request: &[u8], leash: &Leash) -> Result<Ended, Failure> {
+    let mut group = Group::start(settings, leash).map_err(Failure::NotStarted)?;
     let deadline = Instant::now().checked_add(settings.timeout);
-    let outcome = converse(&mut group, request, cancelled.as_fd(), deadline);
+    let outcome = converse(&mut group, request, deadline);
     if let Err(Failure::TimedOut) = outcome {
         group.ask_to_end();
     }
@@ -64,9 +88,8 @@ pub(super) fn run(
 }
 
 fn converse(
-    group: &mut Group,
+    group: &mut Group<'_>,
     request: &[u8],
-    cancelled: BorrowedFd<'_>,
     deadline: Option<Instant>,
 ) -> Result<Ended, Failure> {
     let pipes = (
@@ -106,7 +129,6 @@ fn converse(
         if left.is_none_or(|left| left.is_zero()) {
             return Err(Failure::TimedOut);
         }
-        let mut watched = vec![PollFd::from_borrowed_fd(cancelled, PollFlags::IN)];
         let ends = [
             (writing.pipe.as_ref().map(AsFd::as_fd), PollFlags::OUT),
             (stdout.pipe.as_ref().map(AsFd::as_fd), PollFlags::IN),
@@ -116,18 +138,14 @@ fn converse(
         let open = ends
             .into_iter()
             .filter_map(|(end, flags)| Some((end?, flags)));
-        watched.extend(open.map(|(end, flags)| PollFd::from_borrowed_fd(end, flags)));
+        let mut watched: Vec<_> = open
+            .map(|(end, flags)| PollFd::from_borrowed_fd(end, flags))
+            .collect();
         let most = match group.end {
             Some(_) => left,
             None => left.map(|left| left.min(TICK)),
         };
         wait(&mut watched, most).map_err(Failure::Pipe)?;
-        if watched
-            .first()
-            .is_some_and(|cancelled| !cancelled.revents().is_empty())
-        {
-            return Err(Failure::Cancelled);
-        }
     }
 }
 
@@ -140,7 +158,8 @@ fn wait(watched: &mut [PollFd<'_>], most: Option<Duration>) -> io::Result<()> {
 }
 
 /// A program and what it started, as long as these stay in the group. None of it outlives this.
-struct Group {
+struct Group<'a> {
+    leash: &'a Leash,
     child: Child,
     id: Pid,
     /// Readable once the program has ended.
@@ -148,8 +167,12 @@ struct Group {
     is_reaped: bool,
 }
 
-impl Group {
-    fn start(settings: &Settings) -> io::Result<Self> {
+impl<'a> Group<'a> {
+    fn start(settings: &Settings, leash: &'a Leash) -> io::Result<Self> {
+        let mut hold = leash.hold();
+        if !matches!(*hold, Hold::NotStarted) {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
         let environment = settings
             .environment
             .iter()
@@ -170,7 +193,10 @@ impl Group {
             child.wait()?;
             return Err(io::ErrorKind::Unsupported.into());
         };
+        *hold = Hold::Running(id);
+        drop(hold);
         Ok(Self {
+            leash,
             child,
             id,
             end: end_of(id),
@@ -209,13 +235,13 @@ impl Group {
 
     /// Ends the group, then reaps the program: the other way round its number could be another's by then.
     fn reap(&mut self) -> io::Result<ExitStatus> {
-        self.kill();
+        self.leash.cut();
         self.is_reaped = true;
         self.child.wait()
     }
 }
 
-impl Drop for Group {
+impl Drop for Group<'_> {
     fn drop(&mut self) {
         if !self.is_reaped {
             // Nobody is left to be told what came of it.

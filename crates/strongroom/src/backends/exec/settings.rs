@@ -36,7 +36,6 @@ pub(super) struct Settings {
     pub(super) environment: Vec<(String, OsString)>,
     /// A text of the operator's for the program, part of each request.
     pub(super) config: Option<String>,
-    pub(super) block_in_place: bool,
 }
 
 impl Settings {
@@ -52,7 +51,6 @@ impl Settings {
             timeout: timeout(&connect.url)?,
             environment: environment(connect)?,
             config: connect.url.query("config").map(str::to_owned),
-            block_in_place: connect.block_in_place,
         })
     }
 }

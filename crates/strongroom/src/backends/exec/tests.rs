@@ -16,6 +16,7 @@ use crate::secret::Secret;
 
 mod answers;
 mod examination;
+mod page;
 mod processes;
 mod programs;
 mod surroundings;

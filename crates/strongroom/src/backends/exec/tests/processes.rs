@@ -245,12 +245,3 @@ async fn what_a_program_can_not_do_is_refused_without_starting_it() {
     provider.close().await.unwrap();
     refused(provider.list("").await, ErrorKind::Closed);
 }
-
-#[tokio::test]
-async fn a_boot_that_blocks_in_place_calls_it_too() {
-    let fixture = Fixture::new(ANSWER);
-    let mut connect = connect(&fixture.address(""));
-    connect.block_in_place = true;
-    let provider = BACKEND.open(connect).await.unwrap();
-    read(&*provider).await.unwrap();
-}
