@@ -9,8 +9,8 @@ use clap::{Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, 
 use clap::{ValueEnum, ValueHint};
 
 use crate::commands::{
-    audit, completions, doctor, generate, get, git_merge, git_textconv, init, inspect, key, list,
-    rm, rotate, run, set, trust, validate, watch,
+    audit, completions, conformance, doctor, generate, get, git_merge, git_textconv, init, inspect,
+    key, list, rm, rotate, run, set, trust, validate, watch,
 };
 use crate::exit::{FINE, Failure, USAGE, output};
 use crate::usage;
@@ -119,6 +119,7 @@ pub(crate) enum Command {
     Audit(audit::Args),
     GitMerge(git_merge::Args),
     GitTextconv(git_textconv::Args),
+    Conformance(conformance::Args),
     Completions(completions::Args),
 }
 

@@ -6,6 +6,7 @@ use crate::exit::Outcome;
 
 pub(crate) mod audit;
 pub(crate) mod completions;
+pub(crate) mod conformance;
 pub(crate) mod doctor;
 pub(crate) mod generate;
 pub(crate) mod get;
@@ -43,6 +44,7 @@ pub(crate) fn run(command: Command, context: &Context<'_>) -> Outcome {
         Command::GitMerge(args) => git_merge::run(&args, context),
         Command::GitTextconv(args) => git_textconv::run(&args, context),
         Command::Audit(args) => audit::run(args, context),
+        Command::Conformance(args) => conformance::run(&args, context),
         Command::Completions(args) => completions::run(&args, context),
     }
 }
