@@ -65,13 +65,18 @@ use tracing_subscriber::EnvFilter;
 mod args;
 mod commands;
 mod context;
+mod exchange;
 mod exit;
 mod files;
 mod interrupts;
+mod inventory;
 mod key_source;
 mod prompt;
 mod report;
+mod run_key;
+mod side;
 mod table;
+mod transfer;
 mod usage;
 
 use context::Context;
