@@ -6,6 +6,7 @@ use strongroom::{
     Connection, Declared, Error, ErrorKind, Finding, Report, Result, Secret, SecretName, Source,
 };
 
+use crate::progress::Progress;
 use crate::report::Screen;
 
 /// The names that concern one provider.
@@ -124,8 +125,10 @@ pub(crate) async fn select(
             }
         };
     }
+    let reading = Progress::start(screen, &format!("reading {address}"), None);
     let names = names(source, prefix, screen).await?;
     let held = Inventory::read(source, &names.all).await;
+    drop(reading);
     let mut values = held.complete(&address)?;
     let documents = documents(&names.all);
     for document in &documents {

@@ -2,11 +2,10 @@
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
-use strongroom::{Error, ErrorKind, Result, Secret};
-use zeroize::Zeroizing;
+use strongroom::{Declared, Error, ErrorKind, Kind, Result, Secret, SecretName, generate};
 
 /// A key of this run alone: what is computed under it means nothing to anybody else, and nothing later.
-pub(crate) struct RunKey(Zeroizing<[u8; 32]>);
+pub(crate) struct RunKey(Secret);
 
 /// What stands for a value in this run. Never shown.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -14,18 +13,16 @@ pub(crate) struct Tag([u8; 32]);
 
 impl RunKey {
     pub(crate) fn random() -> Result<Self> {
-        let mut key = Zeroizing::new([0; 32]);
-        getrandom::fill(key.as_mut_slice()).map_err(|_| {
-            Error::new(
-                ErrorKind::Transient,
-                "the system's random source fails, so nothing was compared",
-            )
-        })?;
-        Ok(Self(key))
+        generate(&Declared::new(
+            SecretName::from_static("run-key"),
+            Kind::Key,
+        ))
+        .map(Self)
     }
 
     pub(crate) fn tag(&self, value: &Secret) -> Result<Tag> {
-        let mac = Hmac::<Sha256>::new_from_slice(self.0.as_slice());
+        // EXPOSES: to HMAC, whose key it is
+        let mac = Hmac::<Sha256>::new_from_slice(self.0.expose_bytes());
         let mut mac = mac.map_err(|_| Error::new(ErrorKind::Config, "HMAC refuses its key"))?;
         // EXPOSES: to HMAC under a key that nobody else has and that ends with the run
         mac.update(value.expose_bytes());

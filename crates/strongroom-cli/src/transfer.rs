@@ -15,6 +15,7 @@ use crate::context::Context;
 use crate::exit::{FINE, Failure, Outcome};
 use crate::interrupts::Interrupts;
 use crate::inventory::{self, Inventory};
+use crate::progress::Progress;
 use crate::run_key::RunKey;
 
 mod plan;
@@ -115,11 +116,14 @@ pub(crate) async fn transfer(
     if told.steps.iter().any(Step::is_to_write) {
         // Before the first write, and not after what one would leave.
         let mut interrupts = Interrupts::listen()?;
-        if let Err(error) = write(&mut told.steps, target, &key, &mut interrupts).await {
+        if let Err(error) = write(&mut told.steps, target, &key, &mut interrupts, context).await {
             return told.stopped(error, context);
         }
     }
-    verify(&told, target, &key).await?;
+    let reading = Progress::start(&context.screen, "reading back", None);
+    let verified = verify(&told, target, &key).await;
+    drop(reading);
+    verified?;
     told.verified = true;
     told.show(context)?;
     Ok(FINE)
@@ -208,6 +212,7 @@ async fn write(
     target: &Connection,
     key: &RunKey,
     interrupts: &mut Interrupts,
+    context: &Context<'_>,
 ) -> Result<()> {
     // What is no text comes first, a field before anything: a provider that holds text alone refuses it
     // before anything else was written.
@@ -216,6 +221,8 @@ async fn write(
         let value = &step.entry.value;
         (value.is_text(), step.entry.name.field().is_none())
     });
+    let total = u64::try_from(order.len()).ok();
+    let progress = Progress::start(&context.screen, "writing", total);
     for step in order {
         if interrupts.arrived().await {
             let message = "it was interrupted before this one was written";
@@ -224,6 +231,7 @@ async fn write(
         let outcome = write_one(step, target, key).await;
         outcome.map_err(|error| error.with_name(&step.entry.name))?;
         step.done = true;
+        progress.advance(1);
     }
     Ok(())
 }
