@@ -9,8 +9,9 @@ use clap::{Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, 
 use clap::{ValueEnum, ValueHint};
 
 use crate::commands::{
-    audit, completions, conformance, doctor, generate, get, git_merge, git_textconv, init, inspect,
-    key, list, rm, rotate, run, set, trust, validate, watch,
+    audit, completions, conformance, copy, diff, doctor, export, generate, get, git_credential,
+    git_merge, git_textconv, import, init, inspect, key, list, rm, rotate, run, set, trust,
+    validate, watch,
 };
 use crate::exit::{FINE, Failure, USAGE, output};
 use crate::usage;
@@ -112,11 +113,16 @@ pub(crate) enum Command {
     List(list::Args),
     Generate(generate::Args),
     Rotate(rotate::Args),
+    Diff(diff::Args),
+    Copy(copy::Args),
+    Import(import::Args),
+    Export(export::Args),
     Run(run::Args),
     Watch(watch::Args),
     Key(key::Args),
     Trust(trust::Args),
     Audit(audit::Args),
+    GitCredential(git_credential::Args),
     GitMerge(git_merge::Args),
     GitTextconv(git_textconv::Args),
     Conformance(conformance::Args),
@@ -172,7 +178,7 @@ fn only_named(arguments: &[OsString]) -> clap::Command {
 type Define = fn(clap::Command) -> clap::Command;
 
 /// The variants of [`Command`]. Who is missing here is found by the whole definition.
-const DEFINITIONS: [(&str, Define); 18] = [
+const DEFINITIONS: [(&str, Define); 24] = [
     ("init", init::Args::augment_args),
     ("inspect", inspect::Args::augment_args),
     ("validate", validate::Args::augment_args),
@@ -183,13 +189,19 @@ const DEFINITIONS: [(&str, Define); 18] = [
     ("list", list::Args::augment_args),
     ("generate", generate::Args::augment_args),
     ("rotate", rotate::Args::augment_args),
+    ("diff", diff::Args::augment_args),
+    ("copy", copy::Args::augment_args),
+    ("import", import::Args::augment_args),
+    ("export", export::Args::augment_args),
     ("run", run::Args::augment_args),
     ("watch", watch::Args::augment_args),
     ("key", key::Args::augment_args),
     ("trust", trust::Args::augment_args),
     ("audit", audit::Args::augment_args),
+    ("git-credential", git_credential::Args::augment_args),
     ("git-merge", git_merge::Args::augment_args),
     ("git-textconv", git_textconv::Args::augment_args),
+    ("conformance", conformance::Args::augment_args),
     ("completions", completions::Args::augment_args),
 ];
 

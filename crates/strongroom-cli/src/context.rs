@@ -13,6 +13,7 @@ use strongroom::{
 use crate::args::Global;
 use crate::exit::Failure;
 use crate::key_source;
+use crate::progress::Progress;
 use crate::prompt;
 use crate::report::Screen;
 
@@ -59,13 +60,7 @@ impl<'a> Context<'a> {
     /// The tool runs in directories of others: a manifest that it merely finds is not trusted, unless
     /// the user vouched for it.
     pub(crate) fn builder(&self) -> Result<SecretsBuilder, Error> {
-        let mut builder = SecretsFactory::builder()
-            .env(self.env.clone())
-            .distrust_found_manifest()
-            .block_in_place();
-        for backend in self.backends {
-            builder = builder.backend(*backend);
-        }
+        let mut builder = self.manifest_builder();
         if let Some(address) = &self.global.provider {
             let url = address.parse().map_err(|error: Error| {
                 let message = format!("--provider can't be used: {error}");
@@ -74,19 +69,45 @@ impl<'a> Context<'a> {
             })?;
             builder = builder.provider_url(url);
         }
+        Ok(builder)
+    }
+
+    /// Prepares a boot by the manifest alone, for commands that name their providers themselves.
+    pub(crate) fn manifest_builder(&self) -> SecretsBuilder {
+        let mut builder = SecretsFactory::builder()
+            .env(self.env.clone())
+            .distrust_found_manifest()
+            .block_in_place();
+        for backend in self.backends {
+            builder = builder.backend(*backend);
+        }
         if let Some(manifest) = &self.global.manifest {
             builder = builder.manifest_file(manifest);
         }
         if let Some(profile) = &self.global.profile {
             builder = builder.profile(profile);
         }
-        Ok(builder)
+        builder
     }
 
-    /// As [`builder`](Self::builder), having asked for the passphrase where only that is missing:
-    /// a sealed file with a slot for one, no other key for it, and somebody to ask.
+    /// Refuses `--provider`, for commands that name their providers themselves.
+    pub(crate) fn check_no_provider(&self) -> Result<(), Error> {
+        match self.global.provider {
+            None => Ok(()),
+            Some(_) => Err(Error::new(
+                ErrorKind::Config,
+                "this command names its two providers itself, so `--provider` has no meaning",
+            )),
+        }
+    }
+
     fn unlocked(&self) -> Result<SecretsBuilder, Error> {
-        let builder = self.builder()?;
+        self.unlock(self.builder()?)
+    }
+
+    /// Asks for the passphrase where only that is missing: a sealed file with a slot for one, no other
+    /// key for it, and somebody to ask.
+    pub(crate) fn unlock(&self, builder: SecretsBuilder) -> Result<SecretsBuilder, Error> {
         if !io::stderr().is_terminal() {
             return Ok(builder);
         }
@@ -132,16 +153,7 @@ impl<'a> Context<'a> {
     ) -> Result<T, Failure> {
         let builder = self.unlocked()?.declare(declared);
         self.block_on(async {
-            let connection = match builder.clone().connect().await {
-                Ok(connection) => connection,
-                Err(error) => {
-                    // A mistyped variable is often why there is no connection.
-                    if let Ok(detection) = builder.explain() {
-                        self.screen.warnings(&detection.warnings);
-                    }
-                    return Err(error.into());
-                }
-            };
+            let connection = self.connect(builder).await?;
             let outcome = work(&connection).await;
             // What the command came to matters more than an error of closing.
             let _ = connection.close().await;
@@ -149,9 +161,24 @@ impl<'a> Context<'a> {
         })
     }
 
+    /// Connects; where that fails, shows what the environment and the manifest deserve to be warned of.
+    pub(crate) async fn connect(&self, builder: SecretsBuilder) -> Result<Connection, Error> {
+        let opening = self.opening(&builder);
+        let connected = builder.clone().connect().await;
+        drop(opening);
+        if connected.is_err()
+            && let Ok(detection) = builder.explain()
+        {
+            // A mistyped variable is often why there is no connection.
+            self.screen.warnings(&detection.warnings);
+        }
+        connected
+    }
+
     /// Examines everything that a boot depends on.
     pub(crate) fn examined(&self) -> Result<Examination, Failure> {
         let builder = self.unlocked()?;
+        let _opening = self.opening(&builder);
         self.block_on(async { Ok(builder.examine().await?) })
     }
 
@@ -165,7 +192,22 @@ impl<'a> Context<'a> {
             return Err(Error::new(ErrorKind::Config, message)
                 .with_help("name the file by --provider sealed:PATH"));
         }
+        let _opening = self.opening(&builder);
         SealedFile::connect(&connect)
+    }
+
+    /// Shows that a key is derived from a passphrase, where one opens the chosen file.
+    pub(crate) fn opening(&self, builder: &SecretsBuilder) -> Option<Progress> {
+        if !self.screen.shows_progress() {
+            return None;
+        }
+        let connect = builder.explain_connect().ok()?;
+        key_source::takes_passphrase(&connect).then(|| self.deriving())
+    }
+
+    /// Shows that a key is derived from a passphrase.
+    pub(crate) fn deriving(&self) -> Progress {
+        Progress::start(&self.screen, "deriving the key from the passphrase", None)
     }
 
     /// Runs a future on a runtime of this thread.

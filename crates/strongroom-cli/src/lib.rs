@@ -65,13 +65,19 @@ use tracing_subscriber::EnvFilter;
 mod args;
 mod commands;
 mod context;
+mod exchange;
 mod exit;
 mod files;
 mod interrupts;
+mod inventory;
 mod key_source;
+mod progress;
 mod prompt;
 mod report;
+mod run_key;
+mod side;
 mod table;
+mod transfer;
 mod usage;
 
 use context::Context;
@@ -95,7 +101,8 @@ pub fn main_with(backends: &[Backend]) -> ExitCode {
         Err(args::Stop::Shown(code)) => code,
         Err(args::Stop::Wrong(failure)) => screen.failure(&before_run(failure)),
         Ok(args::Cli { global, command }) => {
-            screen = Screen::new(&global);
+            let env = Env::process();
+            screen = Screen::new(&global, &env);
             let core_limit = match hardened {
                 Ok(limit) => Some(limit),
                 Err(error) => {
@@ -105,7 +112,6 @@ pub fn main_with(backends: &[Backend]) -> ExitCode {
                     None
                 }
             };
-            let env = Env::process();
             let logs = log_to_stderr(&env, &screen).map_err(before_run);
             let outcome = logs.and_then(|()| {
                 let context = Context::new(env, backends, global, screen, core_limit);

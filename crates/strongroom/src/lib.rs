@@ -113,6 +113,7 @@ pub mod blocking;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod declaration;
+pub mod documents;
 pub mod policy;
 pub mod provider;
 pub mod rotation;

@@ -10,7 +10,7 @@ use strongroom::{Error, ErrorKind, Secret};
 use crate::context::Context;
 use crate::exit::{Failure, Outcome, RUN_FAILED};
 
-mod variables;
+pub(crate) mod variables;
 
 use variables::Variable;
 
