@@ -69,10 +69,12 @@ mod exit;
 mod files;
 mod interrupts;
 mod key_source;
+mod paint;
 mod progress;
 mod prompt;
 mod report;
 mod table;
+mod tree;
 mod usage;
 
 use context::Context;
