@@ -71,6 +71,7 @@ mod files;
 mod interrupts;
 mod inventory;
 mod key_source;
+mod paint;
 mod progress;
 mod prompt;
 mod report;
@@ -78,6 +79,7 @@ mod run_key;
 mod side;
 mod table;
 mod transfer;
+mod tree;
 mod usage;
 
 use context::Context;

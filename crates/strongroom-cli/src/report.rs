@@ -14,6 +14,7 @@ use strongroom::{Env, Error, Finding, Report, SecretName, Severity};
 
 use crate::args::{Color, Format, Global};
 use crate::exit::{Failure, output};
+use crate::paint::Marks;
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
@@ -85,6 +86,20 @@ impl Screen {
         self.bytes(b"\n")
     }
 
+    /// Writes lines of [`Span`](crate::paint::Span)s to standard output, where they are the result; in colour
+    /// where that is wanted.
+    pub(crate) fn painted(&self, lines: &str) -> Result<(), Failure> {
+        output(self.write_painted(lines))
+    }
+
+    fn write_painted(&self, lines: &str) -> io::Result<()> {
+        let stdout = io::stdout();
+        let choice = self.choice(AutoStream::choice(&stdout));
+        let mut out = AutoStream::new(stdout.lock(), choice);
+        writeln!(out, "{lines}")?;
+        out.flush()
+    }
+
     /// Writes one JSON object, with the version of its form, to standard output.
     pub(crate) fn json(&self, body: &impl Serialize) -> Result<(), Failure> {
         output(write_json(body))
@@ -93,9 +108,14 @@ impl Screen {
     /// Writes one of many results, as a line of text or as a JSON object. Reports whether there is
     /// somebody who reads it.
     pub(crate) fn item(&self, text: &str, body: &impl Serialize) -> Result<bool, Failure> {
+        self.painted_item(&printable(text), body)
+    }
+
+    /// As [`item`](Self::item), of a line of [`Span`](crate::paint::Span)s.
+    pub(crate) fn painted_item(&self, line: &str, body: &impl Serialize) -> Result<bool, Failure> {
         let written = match self.is_json() {
             true => write_json(body),
-            false => write(format!("{}\n", printable(text)).as_bytes()),
+            false => self.write_painted(line),
         };
         let unread = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
         let is_read = !written.as_ref().is_err_and(unread);
@@ -165,14 +185,15 @@ impl Screen {
 
     /// Lays a report out; without warnings where nobody wants them.
     fn report(&self, report: &Report) -> String {
+        let marks = Marks::of(self);
         let shown = report
             .findings
             .iter()
             .filter(|finding| !self.quiet || finding.severity == Severity::Violation);
         let lines = shown.map(|finding| {
             let (style, mark) = match finding.severity {
-                Severity::Violation => (ERROR, "✗"),
-                Severity::Warning => (WARNING, "!"),
+                Severity::Violation => (ERROR, marks.bad),
+                Severity::Warning => (WARNING, marks.warning),
             };
             format!(
                 "  {style}{mark}{style:#} {}",
@@ -188,12 +209,16 @@ impl Screen {
     }
 
     fn stderr(&self) -> AutoStream<io::Stderr> {
-        let choice = match self.color {
-            Color::Auto => AutoStream::choice(&io::stderr()),
+        let choice = self.choice(AutoStream::choice(&io::stderr()));
+        AutoStream::new(io::stderr(), choice)
+    }
+
+    fn choice(&self, auto: ColorChoice) -> ColorChoice {
+        match self.color {
+            Color::Auto => auto,
             Color::Always => ColorChoice::Always,
             Color::Never => ColorChoice::Never,
-        };
-        AutoStream::new(io::stderr(), choice)
+        }
     }
 }
 
@@ -280,7 +305,7 @@ impl ErrorBody<'_> {
     }
 }
 
-fn causes(error: &Error) -> Vec<String> {
+pub(crate) fn causes(error: &Error) -> Vec<String> {
     std::iter::successors(error.source(), |cause| (*cause).source())
         .map(ToString::to_string)
         .collect()

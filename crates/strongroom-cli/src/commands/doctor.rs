@@ -5,6 +5,7 @@ use strongroom::{Check, CheckOutcome, Error, ErrorKind, Examination, Examined};
 
 use crate::context::Context;
 use crate::exit::{self, CHECK_FAILED, FINE, Failure, Outcome};
+use crate::paint::{BAD, GOOD, Marks, STRONG, Span, WARNING};
 
 /// Check everything on the way to the secrets: configuration, network, login, permissions
 ///
@@ -59,7 +60,8 @@ pub(crate) fn run(args: &Args, context: &Context<'_>) -> Outcome {
         })?;
         return Ok(code);
     }
-    context.screen.text(&shown(&examination))?;
+    let marks = Marks::of(&context.screen);
+    context.screen.painted(&shown(&examination, &marks))?;
     context.screen.done(&summary(&examination));
     Ok(code)
 }
@@ -114,43 +116,52 @@ fn code(examination: &Examination) -> u8 {
     failed.map(of).max().unwrap_or(FINE)
 }
 
-fn shown(examination: &Examination) -> String {
+fn shown(examination: &Examination, marks: &Marks) -> String {
     let mut lines = Vec::new();
-    section(&mut lines, "configuration", &examination.configuration);
+    section(
+        &mut lines,
+        "configuration",
+        &examination.configuration,
+        marks,
+    );
     for examined in &examination.providers {
         let title = match &examined.provider {
-            Some(name) => format!("\n{name}: {}", examined.address),
-            None => format!("\n{}", examined.address),
+            Some(name) => format!("{name}: {}", examined.address),
+            None => examined.address.clone(),
         };
-        section(&mut lines, &title, &examined.diagnosis.checks);
+        lines.push(String::new());
+        section(&mut lines, &title, &examined.diagnosis.checks, marks);
         if let Some(policy) = &examined.diagnosis.policy {
             let name = examined.provider.as_ref();
             let option = name.map_or_else(String::new, |name| format!("={name}"));
-            lines.push(format!(
-                "\nleast policy (`strongroom doctor --policy{option}` prints it alone)"
-            ));
-            lines.extend(
-                policy
-                    .lines()
-                    .map(|line| format!("  {line}").trim_end().to_owned()),
-            );
+            let title =
+                format!("least policy (`strongroom doctor --policy{option}` prints it alone)");
+            lines.push(format!("\n{}", Span::new(STRONG, &title)));
+            let indented = |line: &str| Span::from(format!("  {line}").trim_end()).to_string();
+            lines.extend(policy.lines().map(indented));
         }
     }
     lines.join("\n")
 }
 
-fn section(lines: &mut Vec<String>, title: &str, checks: &[Check]) {
-    lines.push(title.to_owned());
+fn section(lines: &mut Vec<String>, title: &str, checks: &[Check], marks: &Marks) {
+    lines.push(Span::new(STRONG, title).to_string());
     for check in checks {
-        let mark = match check.outcome {
-            CheckOutcome::Ok => "✓",
-            CheckOutcome::Warning => "!",
-            CheckOutcome::Failed => "✗",
+        let (mark, style) = match check.outcome {
+            CheckOutcome::Ok => (marks.ok, GOOD),
+            CheckOutcome::Warning => (marks.warning, WARNING),
+            CheckOutcome::Failed => (marks.bad, BAD.bold()),
         };
-        lines.push(format!("  {mark} {}: {}", check.subject, check.detail));
-        if !check.help.is_empty() {
-            lines.push(format!("      {}", check.help));
+        let mark = Span::new(style, mark);
+        for (at, line) in check.detail.lines().enumerate() {
+            let line = Span::from(line);
+            lines.push(match at {
+                0 => format!("  {mark} {}: {line}", Span::from(check.subject.as_str())),
+                _ => format!("    {line}"),
+            });
         }
+        let help = check.help.lines().map(Span::from);
+        lines.extend(help.map(|line| format!("      {line}")));
     }
 }
 

@@ -10,7 +10,8 @@ use strongroom::{Error, ErrorKind, Result};
 use crate::context::Context;
 use crate::exit::{FINE, Outcome};
 use crate::key_source::{Passphrase, read_key, write_key};
-use crate::table::{layout, terminal_width};
+use crate::paint::Span;
+use crate::table::Table;
 
 /// What a removed holder keeps.
 const HISTORY: &str = "what was readable before stays readable to whoever had a removed or former \
@@ -274,16 +275,11 @@ fn list(file: &SealedFile, context: &Context<'_>) -> Outcome {
         })?;
         return Ok(FINE);
     }
-    let head = ["LABEL", "TYPE", "ID", "ADDED"].map(str::to_owned).to_vec();
-    let rows = slots.map(|slot| {
-        vec![
-            slot.label,
-            slot.kind,
-            slot.id,
-            slot.created.unwrap_or_default(),
-        ]
-    });
-    let rows: Vec<_> = std::iter::once(head).chain(rows).collect();
-    context.screen.text(&layout(&rows, terminal_width()))?;
+    let mut table = Table::new(["LABEL", "TYPE", "ID", "ADDED"]);
+    for slot in slots {
+        let created = slot.created.unwrap_or_default();
+        table.row([slot.label, slot.kind, slot.id, created].map(Span::from));
+    }
+    table.show(&context.screen)?;
     Ok(FINE)
 }
