@@ -67,6 +67,7 @@ mod commands;
 mod context;
 mod exit;
 mod files;
+mod forms;
 mod interrupts;
 mod key_source;
 mod prompt;
