@@ -13,6 +13,7 @@ use strongroom::{
 use crate::args::Global;
 use crate::exit::Failure;
 use crate::key_source;
+use crate::progress::Progress;
 use crate::prompt;
 use crate::report::Screen;
 
@@ -122,7 +123,10 @@ impl<'a> Context<'a> {
     ) -> Result<T, Failure> {
         let builder = self.unlocked()?;
         self.block_on(async {
-            let connection = match builder.clone().connect().await {
+            let opening = self.opening(&builder);
+            let connected = builder.clone().connect().await;
+            drop(opening);
+            let connection = match connected {
                 Ok(connection) => connection,
                 Err(error) => {
                     // A mistyped variable is often why there is no connection.
@@ -142,6 +146,7 @@ impl<'a> Context<'a> {
     /// Examines everything that a boot depends on.
     pub(crate) fn examined(&self) -> Result<Examination, Failure> {
         let builder = self.unlocked()?;
+        let _opening = self.opening(&builder);
         self.block_on(async { Ok(builder.examine().await?) })
     }
 
@@ -155,7 +160,22 @@ impl<'a> Context<'a> {
             return Err(Error::new(ErrorKind::Config, message)
                 .with_help("name the file by --provider sealed:PATH"));
         }
+        let _opening = self.opening(&builder);
         SealedFile::connect(&connect)
+    }
+
+    /// Shows that a key is derived from a passphrase, where one opens the chosen file.
+    pub(crate) fn opening(&self, builder: &SecretsBuilder) -> Option<Progress> {
+        if !self.screen.shows_progress() {
+            return None;
+        }
+        let connect = builder.explain_connect().ok()?;
+        key_source::takes_passphrase(&connect).then(|| self.deriving())
+    }
+
+    /// Shows that a key is derived from a passphrase.
+    pub(crate) fn deriving(&self) -> Progress {
+        Progress::start(&self.screen, "deriving the key from the passphrase", None)
     }
 
     /// Runs a future on a runtime of this thread.

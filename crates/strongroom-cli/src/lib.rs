@@ -70,6 +70,7 @@ mod files;
 mod forms;
 mod interrupts;
 mod key_source;
+mod progress;
 mod prompt;
 mod report;
 mod table;
@@ -96,7 +97,8 @@ pub fn main_with(backends: &[Backend]) -> ExitCode {
         Err(args::Stop::Shown(code)) => code,
         Err(args::Stop::Wrong(failure)) => screen.failure(&before_run(failure)),
         Ok(args::Cli { global, command }) => {
-            screen = Screen::new(&global);
+            let env = Env::process();
+            screen = Screen::new(&global, &env);
             let core_limit = match hardened {
                 Ok(limit) => Some(limit),
                 Err(error) => {
@@ -106,7 +108,6 @@ pub fn main_with(backends: &[Backend]) -> ExitCode {
                     None
                 }
             };
-            let env = Env::process();
             let logs = log_to_stderr(&env, &screen).map_err(before_run);
             let outcome = logs.and_then(|()| {
                 let context = Context::new(env, backends, global, screen, core_limit);

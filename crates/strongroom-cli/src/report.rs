@@ -10,7 +10,7 @@ use clap::ValueEnum;
 use clap::builder::styling::{AnsiColor, Style};
 use serde::Serialize;
 use serde_json::ser::Formatter;
-use strongroom::{Error, Finding, Report, SecretName, Severity};
+use strongroom::{Env, Error, Finding, Report, SecretName, Severity};
 
 use crate::args::{Color, Format, Global};
 use crate::exit::{Failure, output};
@@ -28,14 +28,16 @@ pub(crate) struct Screen {
     format: Format,
     quiet: bool,
     color: Color,
+    unicode: bool,
 }
 
 impl Screen {
-    pub(crate) fn new(global: &Global) -> Self {
+    pub(crate) fn new(global: &Global, env: &Env) -> Self {
         Self {
             format: global.format,
             quiet: global.quiet,
             color: global.color,
+            unicode: is_unicode(env),
         }
     }
 
@@ -45,6 +47,7 @@ impl Screen {
             format: option(arguments, "--format"),
             quiet: false,
             color: option(arguments, "--color"),
+            unicode: true,
         }
     }
 
@@ -54,6 +57,16 @@ impl Screen {
 
     pub(crate) fn is_json(&self) -> bool {
         self.format == Format::Json
+    }
+
+    /// Reports whether the user's locale can show more than ASCII.
+    pub(crate) fn is_unicode(&self) -> bool {
+        self.unicode
+    }
+
+    /// Reports whether there is somebody at standard error who wants to see how work goes on.
+    pub(crate) fn shows_progress(&self) -> bool {
+        !self.quiet && !self.is_json() && io::stderr().is_terminal()
     }
 
     /// Reports whether standard error gets colours.
@@ -285,6 +298,19 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// Reports whether the locale is one of UTF-8. Where none is named, as in most containers, the terminal
+/// that is attached to them decides, and that is one of UTF-8 nearly everywhere.
+fn is_unicode(env: &Env) -> bool {
+    let mut locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .iter()
+        .filter_map(|name| env.raw(name));
+    let locale = locale.find(|locale| !locale.is_empty());
+    locale.is_none_or(|locale| {
+        let locale = String::from_utf8_lossy(locale).to_ascii_lowercase();
+        locale.ends_with("utf-8") || locale.ends_with("utf8")
+    })
+}
+
 /// Finds an option's value in a command line that was not parsed; its default if it can't be found.
 fn option<T: ValueEnum + Default>(arguments: &[OsString], name: &str) -> T {
     let ours = arguments.iter().take_while(|argument| *argument != "--");
@@ -322,6 +348,23 @@ mod tests {
         let written = String::from_utf8(out).unwrap();
         assert!(!written.contains(char::is_control), "{written:?}");
         assert_eq!(serde_json::from_str::<String>(&written).unwrap(), text);
+    }
+
+    #[test]
+    fn the_first_variable_that_names_a_locale_decides() {
+        let unicode = |variables: &[(&str, &str)]| {
+            let set = |env: Env, (name, value): &(&str, &str)| env.with_var(name, value);
+            is_unicode(&variables.iter().fold(Env::empty(), set))
+        };
+        assert!(unicode(&[]));
+        assert!(unicode(&[("LANG", "de_CH.UTF-8")]));
+        assert!(unicode(&[
+            ("LC_ALL", ""),
+            ("LC_CTYPE", "C.utf8"),
+            ("LANG", "C")
+        ]));
+        assert!(!unicode(&[("LC_ALL", "POSIX"), ("LANG", "en_US.UTF-8")]));
+        assert!(!unicode(&[("LANG", "de_CH.ISO-8859-1")]));
     }
 
     #[test]

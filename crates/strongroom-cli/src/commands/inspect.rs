@@ -58,8 +58,10 @@ pub(crate) fn run(args: &Args, context: &Context<'_>) -> Outcome {
         (_, Err(error)) => Err(error),
         (true, Ok(_)) => Ok(None),
         (false, Ok(_)) => {
+            let opening = context.opening(&builder);
             let look = async { Ok(look(builder.connect().await?).await) };
             let seen = context.block_on(look);
+            drop(opening);
             seen.map(Some).map_err(|failure| failure.error)
         }
     };

@@ -156,11 +156,17 @@ pub(crate) fn run(args: Args, context: &Context<'_>) -> Outcome {
         Command::Remove(args) => {
             let found = find(&file.slots()?, &args.slots)?;
             let ids: Vec<&str> = found.iter().map(String::as_str).collect();
-            file.remove_slots(&ids, &args.others.keys()?)?;
+            let keys = args.others.keys()?;
+            args.others
+                .passphrase
+                .deriving(context, || file.remove_slots(&ids, &keys))?;
             changed(&file, &found, context)
         }
         Command::Rotate(args) => {
-            file.rotate(&args.others.keys()?)?;
+            let keys = args.others.keys()?;
+            args.others
+                .passphrase
+                .deriving(context, || file.rotate(&keys))?;
             changed(&file, &[], context)
         }
         Command::List(_) => list(&file, context),
@@ -185,7 +191,8 @@ fn add(args: &Add, file: &SealedFile, context: &Context<'_>) -> Outcome {
         (None, Some(passphrase)) => (passphrase, None),
         (None, None) => return Err(Error::new(ErrorKind::Config, "no key was given").into()),
     };
-    let added = file.add_slot(&NewSlot::new(args.label.as_str(), key));
+    let slot = NewSlot::new(args.label.as_str(), key);
+    let added = args.passphrase.deriving(context, || file.add_slot(&slot));
     if let (Err(_), Some(path)) = (&added, &created) {
         // It opens nothing.
         let _ = std::fs::remove_file(path);

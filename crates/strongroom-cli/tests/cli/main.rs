@@ -27,6 +27,8 @@ mod harness;
 mod hostile;
 mod program;
 #[cfg(unix)]
+mod progress;
+#[cfg(unix)]
 mod project;
 #[cfg(unix)]
 mod prompts;
