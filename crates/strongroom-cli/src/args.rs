@@ -10,7 +10,7 @@ use clap::{ValueEnum, ValueHint};
 
 use crate::commands::{
     audit, completions, doctor, generate, get, git_merge, git_textconv, init, inspect, key, list,
-    rm, rotate, run, set, trust, validate, watch,
+    rm, rotate, run, scan, set, trust, validate, watch,
 };
 use crate::exit::{FINE, Failure, USAGE, output};
 use crate::usage;
@@ -114,6 +114,7 @@ pub(crate) enum Command {
     Rotate(rotate::Args),
     Run(run::Args),
     Watch(watch::Args),
+    Scan(scan::Args),
     Key(key::Args),
     Trust(trust::Args),
     Audit(audit::Args),
@@ -171,7 +172,7 @@ fn only_named(arguments: &[OsString]) -> clap::Command {
 type Define = fn(clap::Command) -> clap::Command;
 
 /// The variants of [`Command`]. Who is missing here is found by the whole definition.
-const DEFINITIONS: [(&str, Define); 18] = [
+const DEFINITIONS: [(&str, Define); 19] = [
     ("init", init::Args::augment_args),
     ("inspect", inspect::Args::augment_args),
     ("validate", validate::Args::augment_args),
@@ -184,6 +185,7 @@ const DEFINITIONS: [(&str, Define); 18] = [
     ("rotate", rotate::Args::augment_args),
     ("run", run::Args::augment_args),
     ("watch", watch::Args::augment_args),
+    ("scan", scan::Args::augment_args),
     ("key", key::Args::augment_args),
     ("trust", trust::Args::augment_args),
     ("audit", audit::Args::augment_args),

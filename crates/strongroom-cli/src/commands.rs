@@ -18,6 +18,7 @@ pub(crate) mod list;
 pub(crate) mod rm;
 pub(crate) mod rotate;
 pub(crate) mod run;
+pub(crate) mod scan;
 pub(crate) mod set;
 pub(crate) mod trust;
 pub(crate) mod validate;
@@ -39,6 +40,7 @@ pub(crate) fn run(command: Command, context: &Context<'_>) -> Outcome {
         Command::Rotate(args) => rotate::run(&args, context),
         Command::Run(args) => run::run(&args, context),
         Command::Watch(args) => watch::run(&args, context),
+        Command::Scan(args) => scan::run(&args, context),
         Command::Trust(args) => trust::run(&args, context),
         Command::GitMerge(args) => git_merge::run(&args, context),
         Command::GitTextconv(args) => git_textconv::run(&args, context),

@@ -80,8 +80,13 @@ impl Baseline {
 
     fn parse(bytes: &[u8]) -> Result<Self, String> {
         // The parser's own message would quote what it read.
-        let file: File = serde_json::from_slice(bytes)
-            .map_err(|error| format!("line {}, column {} is not of its form", error.line(), error.column()))?;
+        let file: File = serde_json::from_slice(bytes).map_err(|error| {
+            format!(
+                "line {}, column {} is not of its form",
+                error.line(),
+                error.column()
+            )
+        })?;
         if file.schema != SCHEMA {
             return Err(format!("its schema is not {SCHEMA}"));
         }
@@ -90,8 +95,15 @@ impl Baseline {
         if decoded.map(<[u8]>::len) != Ok(32) {
             return Err("its key is not 64 hexadecimal digits".to_owned());
         }
-        if let Some(wrong) = file.findings.iter().position(|entry| Tag::parse(&entry.tag).is_none()) {
-            return Err(format!("the tag of finding {} is not six hexadecimal digits", wrong.saturating_add(1)));
+        if let Some(wrong) = file
+            .findings
+            .iter()
+            .position(|entry| Tag::parse(&entry.tag).is_none())
+        {
+            return Err(format!(
+                "the tag of finding {} is not six hexadecimal digits",
+                wrong.saturating_add(1)
+            ));
         }
         Ok(Self {
             tagger: Tagger::new(key),
@@ -114,7 +126,11 @@ impl Baseline {
     }
 
     /// Takes the known ones out of the findings. Returns how many were, and the entries that were not found.
-    pub(super) fn apply(&self, findings: &mut Vec<Finding>, scope: &Scope<'_>) -> (usize, Vec<&Entry>) {
+    pub(super) fn apply(
+        &self,
+        findings: &mut Vec<Finding>,
+        scope: &Scope<'_>,
+    ) -> (usize, Vec<&Entry>) {
         let before = findings.len();
         let index = self.index();
         let mut met = BTreeSet::new();
@@ -132,7 +148,13 @@ impl Baseline {
     }
 
     /// Writes the findings as known. Reasons of those that stay are kept, as is what this scan did not cover.
-    pub(super) fn write(&self, path: &Path, findings: &[Finding], scope: &Scope<'_>, reason: &str) -> Result<usize> {
+    pub(super) fn write(
+        &self,
+        path: &Path,
+        findings: &[Finding],
+        scope: &Scope<'_>,
+        reason: &str,
+    ) -> Result<usize> {
         let uncovered = self.entries.iter().filter(|entry| !scope.covers(entry));
         let mut entries: BTreeSet<Entry> = uncovered.cloned().collect();
         let index = self.index();
@@ -153,7 +175,10 @@ impl Baseline {
         };
         let count = file.findings.len();
         let mut text = serde_json::to_string_pretty(&file).map_err(|_| {
-            Error::new(ErrorKind::Unsupported, "the baseline can't be written as JSON")
+            Error::new(
+                ErrorKind::Unsupported,
+                "the baseline can't be written as JSON",
+            )
         })?;
         text.push('\n');
         match path.exists() {

@@ -4,12 +4,12 @@ use std::path::Path;
 
 use strongroom::Result;
 
-use super::files;
 use super::finding::{Finding, Place, Tagger, position};
 use super::known::{self, Known};
 use super::lines::{allows, line_at};
 use super::literals::Literals;
 use super::logging::{self, Logging};
+use super::secret_files;
 
 /// How much of a file is looked at for a NUL, which text has not.
 const BINARY_PREFIX: usize = 8192;
@@ -78,12 +78,16 @@ impl Examiner {
         }
         let known = self.known.find(bytes);
         for found in &known {
-            let finding = add(known::RULE, Some(found.range.start), found.secret.as_str().as_bytes());
+            let finding = add(
+                known::RULE,
+                Some(found.range.start),
+                found.secret.as_str().as_bytes(),
+            );
             examined.findings.push(found.name(finding));
         }
         let file_name = path.file_name().unwrap_or_default().to_string_lossy();
-        if files::is_secret(&file_name, bytes) {
-            examined.findings.push(add(files::RULE, None, b""));
+        if secret_files::is_secret(&file_name, bytes) {
+            examined.findings.push(add(secret_files::RULE, None, b""));
             return examined;
         }
         if is_binary(bytes) {

@@ -22,7 +22,7 @@ pub(super) struct Finding {
 }
 
 /// Where a file was looked at.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Place {
     /// In the tree.
     Tree,

@@ -142,7 +142,10 @@ pub(super) struct Running {
 impl Running {
     /// Hands its output over to another command.
     pub(super) fn output(&mut self) -> Stdio {
-        self.child.stdout.take().map_or_else(Stdio::null, Stdio::from)
+        self.child
+            .stdout
+            .take()
+            .map_or_else(Stdio::null, Stdio::from)
     }
 
     /// Takes its standard input.

@@ -71,7 +71,9 @@ impl Ignored {
     /// Reports whether an entry of a folder is ignored, and gets ready for what is in it.
     pub(super) fn is_ignored(&self, path: &Path, is_dir: bool) -> bool {
         let parent = path.parent().and_then(|parent| self.get(parent));
-        let is_ignored = parent.as_deref().is_some_and(|rules| rules.name(path, is_dir));
+        let is_ignored = parent
+            .as_deref()
+            .is_some_and(|rules| rules.name(path, is_dir));
         let is_ignored = is_ignored && (is_dir || !self.tracked.contains(path));
         if is_dir {
             let rules = Arc::new(Rules {
@@ -148,7 +150,9 @@ pub(super) fn goes_into_image(context: &Path, path: &Path) -> bool {
     // Its patterns are relative to the folder, even those without a slash.
     let anchored = |line: &str| {
         let line = line.trim();
-        let (not, pattern) = line.strip_prefix('!').map_or(("", line), |rest| ("!", rest));
+        let (not, pattern) = line
+            .strip_prefix('!')
+            .map_or(("", line), |rest| ("!", rest));
         let pattern = pattern.trim_start_matches("./").trim_matches('/');
         match pattern.is_empty() || line.starts_with('#') {
             true => String::new(),
@@ -185,7 +189,11 @@ mod tests {
             ("out/x/y.rs", false, true),
             ("out/tracked.log", false, false),
         ] {
-            assert_eq!(ignored.is_ignored(&root.join(path), is_dir), expected, "{path}");
+            assert_eq!(
+                ignored.is_ignored(&root.join(path), is_dir),
+                expected,
+                "{path}"
+            );
         }
         assert!(ignored.has_tracked(&root.join("out")));
         assert!(!ignored.has_tracked(&root.join("out/x")));
@@ -209,7 +217,11 @@ mod tests {
             ("# .env", ".env", true),
         ] {
             std::fs::write(root.join(".dockerignore"), rules).unwrap();
-            assert_eq!(goes_into_image(root, &root.join(path)), expected, "{rules:?} {path}");
+            assert_eq!(
+                goes_into_image(root, &root.join(path)),
+                expected,
+                "{rules:?} {path}"
+            );
         }
     }
 }

@@ -38,10 +38,20 @@ enum Kind {
 }
 
 /// Looks at everything that the references, the index and the stash lead to, each object once.
-pub(super) fn look(git: &Git<'_>, examiner: &Examiner, most: usize, done: &(dyn Fn() + Sync)) -> Result<Looked> {
+pub(super) fn look(
+    git: &Git<'_>,
+    examiner: &Examiner,
+    most: usize,
+    done: &(dyn Fn() + Sync),
+) -> Result<Looked> {
     let mut looked = Looked::default();
-    if git.ask(&["rev-parse", "--is-shallow-repository"])?.starts_with(b"true") {
-        looked.notes.push("the repository is shallow: its history ends where it was cut off".to_owned());
+    if git
+        .ask(&["rev-parse", "--is-shallow-repository"])?
+        .starts_with(b"true")
+    {
+        looked
+            .notes
+            .push("the repository is shallow: its history ends where it was cut off".to_owned());
     }
     let objects = list(git, examiner, most, &mut looked)?;
     let found = read(git, examiner, &objects, &mut looked, done)?;
@@ -51,8 +61,19 @@ pub(super) fn look(git: &Git<'_>, examiner: &Examiner, most: usize, done: &(dyn 
 }
 
 /// Lists what is small enough to be looked at.
-fn list(git: &Git<'_>, examiner: &Examiner, most: usize, looked: &mut Looked) -> Result<Vec<Object>> {
-    let mut arguments = vec!["rev-list", "--objects", "--all", "--indexed-objects", "--missing=print"];
+fn list(
+    git: &Git<'_>,
+    examiner: &Examiner,
+    most: usize,
+    looked: &mut Looked,
+) -> Result<Vec<Object>> {
+    let mut arguments = vec![
+        "rev-list",
+        "--objects",
+        "--all",
+        "--indexed-objects",
+        "--missing=print",
+    ];
     // Of what was stashed, only the last is a reference.
     let stashed = match git.ask(&["show-ref", "--verify", "--quiet", "refs/stash"]) {
         Ok(_) => git.ask(&["rev-list", "--walk-reflogs", "refs/stash", "--"])?,
@@ -68,8 +89,14 @@ fn list(git: &Git<'_>, examiner: &Examiner, most: usize, looked: &mut Looked) ->
     sizes.each_line(|line| {
         let line = String::from_utf8_lossy(line);
         let mut words = line.splitn(4, ' ');
-        let (kind, size) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-        let (id, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let (kind, size) = (
+            words.next().unwrap_or_default(),
+            words.next().unwrap_or_default(),
+        );
+        let (id, path) = (
+            words.next().unwrap_or_default(),
+            words.next().unwrap_or_default(),
+        );
         let (kind, path) = match kind {
             "blob" => (Kind::Blob, path),
             "commit" => (Kind::Message, COMMIT_MESSAGE),
@@ -127,13 +154,13 @@ fn read(
             });
         }
         for (number, object) in objects.iter().enumerate() {
-            match one(&mut output) {
-                Some(bytes) if send.send((number, bytes)).is_ok() => {}
-                Some(_) => break,
-                None => {
-                    let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
-                    found.1.skip(object.id.clone(), Reason::Missing);
-                }
+            let Some(bytes) = one(&mut output) else {
+                let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+                found.1.skip(object.id.clone(), Reason::Missing);
+                continue;
+            };
+            if send.send((number, bytes)).is_err() {
+                break;
             }
         }
         drop(send);
@@ -147,8 +174,14 @@ fn read(
 
 type Found = Mutex<(Vec<(usize, Finding)>, Looked)>;
 
-fn next(receive: &Mutex<Receiver<(usize, Zeroizing<Vec<u8>>)>>) -> Option<(usize, Zeroizing<Vec<u8>>)> {
-    receive.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
+fn next(
+    receive: &Mutex<Receiver<(usize, Zeroizing<Vec<u8>>)>>,
+) -> Option<(usize, Zeroizing<Vec<u8>>)> {
+    receive
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .recv()
+        .ok()
 }
 
 /// Reads one answer of `cat-file --batch`; nothing, if the object is missing or the answers have ended.
@@ -168,13 +201,20 @@ fn examine(examiner: &Examiner, number: usize, object: &Object, bytes: &[u8], fo
         // The message begins behind the first empty line. What is before is names, dates and a signature.
         Kind::Message => {
             let start = bytes.windows(2).position(|pair| pair == b"\n\n");
-            bytes.get(start.map_or(0, |at| at.saturating_add(2))..).unwrap_or_default()
+            bytes
+                .get(start.map_or(0, |at| at.saturating_add(2))..)
+                .unwrap_or_default()
         }
     };
     let examined = examiner.examine(&object.path, &Place::History(None), text);
     let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
     let (findings, looked) = &mut *found;
-    findings.extend(examined.findings.into_iter().map(|finding| (number, finding)));
+    findings.extend(
+        examined
+            .findings
+            .into_iter()
+            .map(|finding| (number, finding)),
+    );
     looked.objects = looked.objects.saturating_add(1);
     looked.allowed = looked.allowed.saturating_add(examined.allowed);
     let bytes = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
@@ -198,7 +238,10 @@ fn with_commits(
 ) -> Result<Vec<(usize, Finding)>> {
     let mut first: HashMap<&str, Option<First>> = HashMap::new();
     for (number, _) in &found {
-        if let Some(object) = objects.get(*number).filter(|object| object.kind == Kind::Blob) {
+        if let Some(object) = objects
+            .get(*number)
+            .filter(|object| object.kind == Kind::Blob)
+        {
             first.insert(&object.id, None);
         }
     }
@@ -220,12 +263,21 @@ fn with_commits(
         let object = objects.get(number)?;
         let (age, commit, path) = match (object.kind, first.get(object.id.as_str())) {
             (Kind::Message, _) => (0, Some(object.id.clone()), finding.path),
-            (Kind::Blob, Some(Some(first))) => (first.age, Some(first.commit.clone()), first.path.clone()),
+            (Kind::Blob, Some(Some(first))) => {
+                (first.age, Some(first.commit.clone()), first.path.clone())
+            }
             // It is in the index alone.
             (Kind::Blob, _) => (0, None, finding.path),
         };
         let place = Place::History(commit);
-        Some((age, Finding { place, path, ..finding }))
+        Some((
+            age,
+            Finding {
+                place,
+                path,
+                ..finding
+            },
+        ))
     });
     Ok(named.collect())
 }
@@ -235,17 +287,26 @@ fn each_change(git: &Git<'_>, mut act: impl FnMut(&str, &str, &Path)) -> Result<
     use std::os::unix::ffi::OsStrExt as _;
     let mut commits = git.start(&["rev-list", "--all", "--topo-order"], Stdio::null())?;
     let raw = [
-        "diff-tree", "--stdin", "-r", "-m", "--root", "--raw", "--no-renames", "--no-ext-diff", "--no-textconv",
-        "--no-abbrev", "-z",
+        "diff-tree",
+        "--stdin",
+        "-r",
+        "-m",
+        "--root",
+        "--raw",
+        "--no-renames",
+        "--no-ext-diff",
+        "--no-textconv",
+        "--no-abbrev",
+        "-z",
     ];
     let mut changes = git.start(&raw, commits.output())?;
     let mut output = changes.reader();
-    let (mut commit, mut id) = (String::new(), None);
+    let (mut commit, mut id) = (String::new(), None::<String>);
     let mut part = Vec::new();
     while output.read_until(0, &mut part).is_ok_and(|read| read > 0) {
         let text = part.strip_suffix(b"\0").unwrap_or(&part);
         if let Some(id) = id.take() {
-            act(&commit, id, Path::new(std::ffi::OsStr::from_bytes(text)));
+            act(&commit, &id, Path::new(std::ffi::OsStr::from_bytes(text)));
         } else if let Some(fields) = text.strip_prefix(b":") {
             let fields = String::from_utf8_lossy(fields);
             id = fields.split(' ').nth(3).map(str::to_owned);
@@ -263,8 +324,15 @@ fn each_change(git: &Git<'_>, mut act: impl FnMut(&str, &str, &Path)) -> Result<
 fn once(findings: Vec<(usize, Finding)>) -> Vec<Finding> {
     let mut oldest: HashMap<_, (usize, Finding)> = HashMap::new();
     for (age, finding) in findings {
-        let message = [COMMIT_MESSAGE, TAG_MESSAGE].contains(&finding.path.as_str()).then(|| finding.place.clone());
-        let what = (finding.rule, finding.secret.clone(), finding.form, finding.tag);
+        let message = [COMMIT_MESSAGE, TAG_MESSAGE]
+            .contains(&finding.path.as_str())
+            .then(|| finding.place.clone());
+        let what = (
+            finding.rule,
+            finding.secret.clone(),
+            finding.form,
+            finding.tag,
+        );
         let key = (finding.path.clone(), message, what);
         let known = oldest.entry(key).or_insert_with(|| (age, finding.clone()));
         // Within one version the first place counts.

@@ -53,7 +53,10 @@ impl Known {
             return Ok(Self::default());
         }
         context.connected(async |connection| {
-            let names: Vec<_> = connection.declared().map(|declared| declared.name.clone()).collect();
+            let names: Vec<_> = connection
+                .declared()
+                .map(|declared| declared.name.clone())
+                .collect();
             let answers = connection.fetch(&names).await;
             Ok(Self::of(connection, names.into_iter().zip(answers))?)
         })
@@ -65,10 +68,16 @@ impl Known {
     ) -> Result<Self, Error> {
         let (mut values, mut unsearched) = (Vec::new(), Vec::new());
         for (name, answer) in answers {
-            let is_optional = || connection.declaration(name.as_str()).is_some_and(|known| known.optional);
+            let is_optional = || {
+                connection
+                    .declaration(name.as_str())
+                    .is_some_and(|known| !known.required)
+            };
             let reason = match answer {
                 // It stands in the manifest, where everybody may read it.
-                Ok(secret) if secret.metadata().source() == Source::Default => "its default stands in the manifest",
+                Ok(secret) if secret.metadata().source() == Source::Default => {
+                    "its default stands in the manifest"
+                }
                 Ok(secret) => {
                     values.push((name, secret));
                     continue;
@@ -91,7 +100,11 @@ impl Known {
             Some(Unsearched { name, reason })
         }));
         let forms = (!forms.is_empty()).then_some(forms);
-        Ok(Self { forms, searched, unsearched })
+        Ok(Self {
+            forms,
+            searched,
+            unsearched,
+        })
     }
 
     /// Finds every value in a text.

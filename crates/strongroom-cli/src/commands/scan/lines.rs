@@ -17,7 +17,9 @@ pub(super) fn line_at(text: &[u8], offset: usize) -> &[u8] {
 pub(super) fn allows(line: &[u8], rule: &str) -> bool {
     let line = String::from_utf8_lossy(line);
     line.split(ALLOWANCE).skip(1).any(|rest| {
-        let reason = rest.strip_prefix(rule).and_then(|rest| rest.strip_prefix(')'));
+        let reason = rest
+            .strip_prefix(rule)
+            .and_then(|rest| rest.strip_prefix(')'));
         // The end of the comment is no reason.
         reason.is_some_and(|reason| reason.chars().filter(|c| c.is_alphabetic()).count() >= 3)
     })
@@ -30,12 +32,18 @@ mod tests {
     #[test]
     fn an_allowance_names_the_rule_and_a_reason() {
         for (line, expected) in [
-            ("x // strongroom:allow(jwt) signed by the key of a test", true),
+            (
+                "x // strongroom:allow(jwt) signed by the key of a test",
+                true,
+            ),
             ("/* strongroom:allow(jwt) of a test */ x", true),
             ("x // strongroom:allow(jwt)", false),
             ("x /* strongroom:allow(jwt) */", false),
             ("x // strongroom:allow(jw) of a test", false),
-            ("x // strongroom:allow(npm-token) no strongroom:allow(jwt) of a test", true),
+            (
+                "x // strongroom:allow(npm-token) no strongroom:allow(jwt) of a test",
+                true,
+            ),
             ("x // allow(jwt) of a test", false),
         ] {
             assert_eq!(allows(line.as_bytes(), "jwt"), expected, "{line}");
@@ -45,7 +53,14 @@ mod tests {
     #[test]
     fn finds_the_line_of_an_offset() {
         let text = b"one\ntwo\nthree";
-        for (offset, line) in [(0, "one"), (3, "one"), (4, "two"), (12, "three"), (13, "three"), (99, "")] {
+        for (offset, line) in [
+            (0, "one"),
+            (3, "one"),
+            (4, "two"),
+            (12, "three"),
+            (13, "three"),
+            (99, ""),
+        ] {
             assert_eq!(line_at(text, offset), line.as_bytes(), "{offset}");
         }
     }

@@ -78,5 +78,8 @@ impl Literals {
 }
 
 fn broken() -> Error {
-    Error::new(ErrorKind::Unsupported, "the rules for literals can't be compiled")
+    Error::new(
+        ErrorKind::Unsupported,
+        "the rules for literals can't be compiled",
+    )
 }

@@ -83,7 +83,10 @@ impl Logging {
         let calls = LANGUAGES.iter().map(|language| {
             let mut call = RegexBuilder::new(language.call);
             call.unicode(false).build().map_err(|_| {
-                Error::new(ErrorKind::Unsupported, "the rules for logging can't be compiled")
+                Error::new(
+                    ErrorKind::Unsupported,
+                    "the rules for logging can't be compiled",
+                )
             })
         });
         Ok(Self(calls.collect::<Result<_>>()?))
@@ -96,7 +99,8 @@ impl Logging {
             extension.is_some_and(|found| language.extensions.contains(&found))
         };
         let languages = LANGUAGES.iter().zip(&self.0);
-        let Some((language, call)) = languages.into_iter().find(|(language, _)| of(language)) else {
+        let Some((language, call)) = languages.into_iter().find(|(language, _)| of(language))
+        else {
             return Vec::new();
         };
         let mut found = Vec::new();

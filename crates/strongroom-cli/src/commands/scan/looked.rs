@@ -60,12 +60,18 @@ impl Reason {
     /// Says it of so many.
     pub(super) fn describe(self, count: usize) -> String {
         let (one, many) = match self {
-            Self::TooLarge => ("file too large (--max-size)", "files too large (--max-size)"),
+            Self::TooLarge => (
+                "file too large (--max-size)",
+                "files too large (--max-size)",
+            ),
             Self::Link => ("symbolic link", "symbolic links"),
             Self::Special => ("pipe, socket or device", "pipes, sockets or devices"),
             Self::Denied => ("file that may not be read", "files that may not be read"),
             Self::Unreadable => ("file that can't be read", "files that can't be read"),
-            Self::Missing => ("object that the repository lacks", "objects that the repository lacks"),
+            Self::Missing => (
+                "object that the repository lacks",
+                "objects that the repository lacks",
+            ),
         };
         format!("{count} {}", if count == 1 { one } else { many })
     }
@@ -97,6 +103,14 @@ impl Looked {
 
     pub(super) fn skip(&mut self, path: String, reason: Reason) {
         self.skipped.push(Skipped { reason, path });
+    }
+
+    /// Says why the scan could not judge, if it could not.
+    pub(super) fn inconclusive(&self) -> Option<ErrorKind> {
+        let reasons = self.skipped.iter();
+        reasons
+            .filter_map(|skipped| skipped.reason.inconclusive())
+            .next()
     }
 
     /// Joins what another part of the scan came to.

@@ -19,7 +19,15 @@ const FAKE: &[&str] = &[
 const RANDOM_BITS: f64 = 3.0;
 
 /// Words by which people mark what they made up.
-const MADE_UP: &[&str] = &["example", "sample", "dummy", "fake", "changeme", "placeholder", "redacted"];
+const MADE_UP: &[&str] = &[
+    "example",
+    "sample",
+    "dummy",
+    "fake",
+    "changeme",
+    "placeholder",
+    "redacted",
+];
 
 /// A token of a known form: anything that is neither an example nor a pattern.
 pub(super) fn token(text: &str) -> bool {
@@ -84,7 +92,11 @@ pub(super) fn jwt(text: &str) -> bool {
 pub(super) fn is_set(value: &str) -> bool {
     let declared = Declared::new(SecretName::from_static("scan/found"), Kind::Token);
     let findings = policy::check_one(&declared, &Secret::from_text(value));
-    let is_fake = || findings.iter().any(|finding| ["empty", "placeholder"].contains(&finding.rule));
+    let is_fake = || {
+        findings
+            .iter()
+            .any(|finding| ["empty", "placeholder"].contains(&finding.rule))
+    };
     !value.is_empty() && !is_expression(value) && !is_made_up(value) && !is_fake()
 }
 
@@ -93,7 +105,9 @@ pub(super) fn holds_password(value: &str) -> bool {
     let Some((_, rest)) = value.split_once("://") else {
         return false;
     };
-    let credentials = rest.rsplit_once('@').and_then(|(user, _)| user.split_once(':'));
+    let credentials = rest
+        .rsplit_once('@')
+        .and_then(|(user, _)| user.split_once(':'));
     credentials.is_some_and(|(_, password)| is_set(password))
 }
 
@@ -116,7 +130,9 @@ fn is_made_up(text: &str) -> bool {
 
 /// What a template or a format string puts in the place of a value.
 fn is_expression(text: &str) -> bool {
-    ["${", "{{", "$(", "<%", "%s", "%v", "%(", "#{"].iter().any(|sign| text.contains(sign))
+    ["${", "{{", "$(", "<%", "%s", "%v", "%(", "#{"]
+        .iter()
+        .any(|sign| text.contains(sign))
         || text.starts_with(['$', '<', '%', '{', '@', '*'])
         || text.contains("***")
 }
@@ -132,7 +148,10 @@ fn is_reference(text: &str) -> bool {
 }
 
 /// The Shannon entropy of a text, in bits for each byte.
-#[allow(clippy::cast_precision_loss, reason = "lengths of tokens are far below 2^52")]
+#[allow(
+    clippy::cast_precision_loss,
+    reason = "lengths of tokens are far below 2^52"
+)]
 fn bits(text: &str) -> f64 {
     let mut counts = [0_usize; 256];
     for byte in text.bytes() {

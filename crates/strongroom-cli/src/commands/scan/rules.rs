@@ -1,6 +1,6 @@
 //! The rules for literals: one row each, from what is sure by its form to what only its name tells.
 
-use super::{files, known, logging, plausible};
+use super::{known, logging, plausible, secret_files};
 
 /// What one kind of secret looks like.
 pub(super) struct Rule {
@@ -132,8 +132,19 @@ pub(super) const RULES: &[Rule] = &[
         id: "assigned-secret",
         title: "a secret that is assigned to a name",
         keywords: &[
-            "password", "passwd", "passphrase", "secret", "token", "api_key", "apikey", "api-key", "private_key",
-            "privatekey", "access_key", "accesskey", "credential",
+            "password",
+            "passwd",
+            "passphrase",
+            "secret",
+            "token",
+            "api_key",
+            "apikey",
+            "api-key",
+            "private_key",
+            "privatekey",
+            "access_key",
+            "accesskey",
+            "credential",
         ],
         pattern: r#"(?i-u:(?:\b|_)(?:[a-z0-9]{1,30}[_.-]?){0,4}(?:password|passwd|passphrase|secret|token|api[_-]?key|(?:private|access)[_-]?key|credential)s?)["'`\]]{0,2}\s{0,4}(?::\s{0,4}&?(?:'static\s)?[A-Za-z<>\[\]]{1,24}\s{0,4})?(?:=>|:=|=|:)\s{0,4}(?:(?:[A-Za-z:.]{1,30})\()?["'`]([^\s"'`]{10,500})["'`]"#,
         is_real: plausible::assigned,
@@ -161,12 +172,12 @@ const OTHERS: &[(&str, &str, &str)] = &[
         "log the name or a fingerprint instead; if it ran, look for the value in the logs by `strongroom redact --check`",
     ),
     (
-        files::RULE,
+        secret_files::RULE,
         "a file that is a secret as a whole, and would ship",
         "rotate what is in it, `git rm --cached` it, and name it in .gitignore and .dockerignore",
     ),
     (
-        files::IN_IMAGE,
+        secret_files::IN_IMAGE,
         "a secret file that the image built here would hold",
         "name it in .dockerignore; if an image was built, rotate what is in the file",
     ),

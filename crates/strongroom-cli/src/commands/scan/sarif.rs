@@ -11,7 +11,12 @@ use super::rules;
 const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
 
 /// What a path in a URI keeps.
-const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_').remove(b'~');
+const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'/')
+    .remove(b'.')
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'~');
 
 /// Returns the document. It holds no value, nor anything that is computed from one: findings are told
 /// apart by rule, path and how many of the same were before.
@@ -21,12 +26,15 @@ pub(super) fn document(findings: &[Finding]) -> Value {
     let mut counts: BTreeMap<(&str, &str, String), usize> = BTreeMap::new();
     let results = findings.iter().map(|finding| {
         let what = message(finding);
-        let count = counts.entry((finding.rule, &finding.path, what.clone())).or_default();
+        let count = counts
+            .entry((finding.rule, &finding.path, what.clone()))
+            .or_default();
         *count = count.saturating_add(1);
         let fingerprint = format!("{}:{}:{count}", finding.rule, uri(&finding.path));
         let mut location = json!({ "artifactLocation": artifact(finding) });
         if finding.line > 0 {
-            location["region"] = json!({ "startLine": finding.line, "startColumn": finding.column });
+            location["region"] =
+                json!({ "startLine": finding.line, "startColumn": finding.column });
         }
         let mut result = json!({
             "ruleId": finding.rule,

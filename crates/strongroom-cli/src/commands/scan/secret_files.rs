@@ -25,7 +25,9 @@ const KINDS: &[Kind] = &[
     },
     Kind {
         matches: |name| {
-            [".pem", ".key", ".ppk"].iter().any(|end| name.ends_with(end))
+            [".pem", ".key", ".ppk"]
+                .iter()
+                .any(|end| name.ends_with(end))
                 || ["id_rsa", "id_dsa", "id_ecdsa", "id_ed25519"].contains(&name)
         },
         holds: |bytes| {
@@ -49,11 +51,20 @@ const KINDS: &[Kind] = &[
     },
     Kind {
         matches: |name| name == "credentials",
-        holds: |bytes| has(bytes, &["aws_secret_access_key", "private_key", "token", "password"]) && has_secret_assignment(bytes),
+        holds: |bytes| {
+            has(
+                bytes,
+                &["aws_secret_access_key", "private_key", "token", "password"],
+            ) && has_secret_assignment(bytes)
+        },
     },
     Kind {
-        matches: |name| name == "kubeconfig" || name.ends_with(".kubeconfig") || name == "kube.config",
-        holds: |bytes| has(bytes, &["client-key-data:", "token:", "password:"]) && has(bytes, &["clusters:"]),
+        matches: |name| {
+            name == "kubeconfig" || name.ends_with(".kubeconfig") || name == "kube.config"
+        },
+        holds: |bytes| {
+            has(bytes, &["client-key-data:", "token:", "password:"]) && has(bytes, &["clusters:"])
+        },
     },
     Kind {
         matches: |name| name == ".npmrc" || name == ".yarnrc.yml",
@@ -73,7 +84,11 @@ const KINDS: &[Kind] = &[
     },
     Kind {
         matches: |name| name == ".pgpass",
-        holds: |bytes| String::from_utf8_lossy(bytes).lines().any(|line| line.split(':').count() >= 5),
+        holds: |bytes| {
+            String::from_utf8_lossy(bytes)
+                .lines()
+                .any(|line| line.split(':').count() >= 5)
+        },
     },
     Kind {
         matches: |name| name == ".dockercfg" || name == ".dockerconfigjson",
@@ -118,7 +133,16 @@ fn has_assigned(bytes: &[u8], keys: &[&str]) -> bool {
 
 /// Reports whether a key with a telling name has a value that is no placeholder.
 fn has_secret_assignment(bytes: &[u8]) -> bool {
-    const WORDS: &[&str] = &["PASSWORD", "PASSWD", "SECRET", "TOKEN", "API_KEY", "APIKEY", "PRIVATE_KEY", "ACCESS_KEY"];
+    const WORDS: &[&str] = &[
+        "PASSWORD",
+        "PASSWD",
+        "SECRET",
+        "TOKEN",
+        "API_KEY",
+        "APIKEY",
+        "PRIVATE_KEY",
+        "ACCESS_KEY",
+    ];
     assignments(&String::from_utf8_lossy(bytes)).any(|(key, value)| {
         let key = key.to_ascii_uppercase();
         let telling = WORDS.iter().any(|word| key.ends_with(word));
@@ -144,19 +168,51 @@ mod tests {
         let pem = ["-----BEGIN PRI", "VATE KEY-----\nMIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgkQ7vZp2XbR9tLmW4\nsYc8NfHd3GjK6uEa1VoTi5BqkQ7vZp2XbR9tLmW4\n"].concat();
         for (name, text, expected) in [
             (".env", "PORT=80\nDB_PASSWORD=kQ7vZp2XbR9tLmW4", true),
-            (".env.production", "export API_TOKEN='kQ7vZp2XbR9tLmW4'", true),
-            ("app.env", "DATABASE_URL=postgres://a:kQ7vZp2XbR9tLmW4@db/a", true),
+            (
+                ".env.production",
+                "export API_TOKEN='kQ7vZp2XbR9tLmW4'",
+                true,
+            ),
+            (
+                "app.env",
+                "DATABASE_URL=postgres://a:kQ7vZp2XbR9tLmW4@db/a",
+                true,
+            ),
             (".env", "PORT=80\nLOG=info", false),
-            (".env", "DB_PASSWORD=changeme\nAPI_TOKEN=${TOKEN}\nSECRET=", false),
+            (
+                ".env",
+                "DB_PASSWORD=changeme\nAPI_TOKEN=${TOKEN}\nSECRET=",
+                false,
+            ),
             (".env.example", "DB_PASSWORD=kQ7vZp2XbR9tLmW4", false),
             ("environment.rs", "DB_PASSWORD=kQ7vZp2XbR9tLmW4", false),
             ("server.pem", &pem, true),
             ("id_ed25519", &pem, true),
-            ("server.pem", "-----BEGIN CERTIFICATE-----\nMIGHAgEAMBMGByqGSM49AgEGCCqGSM49", false),
-            (".npmrc", "//registry.npmjs.org/:_authToken=kQ7vZp2XbR9tLmW4", true),
-            (".npmrc", "//registry.npmjs.org/:_authToken=${NPM_TOKEN}", false),
-            ("credentials", "[default]\naws_secret_access_key = kQ7vZp2XbR9tLmW4", true),
-            ("kubeconfig", "clusters:\n- a\nusers:\n  client-key-data: x", true),
+            (
+                "server.pem",
+                "-----BEGIN CERTIFICATE-----\nMIGHAgEAMBMGByqGSM49AgEGCCqGSM49",
+                false,
+            ),
+            (
+                ".npmrc",
+                "//registry.npmjs.org/:_authToken=kQ7vZp2XbR9tLmW4",
+                true,
+            ),
+            (
+                ".npmrc",
+                "//registry.npmjs.org/:_authToken=${NPM_TOKEN}",
+                false,
+            ),
+            (
+                "credentials",
+                "[default]\naws_secret_access_key = kQ7vZp2XbR9tLmW4",
+                true,
+            ),
+            (
+                "kubeconfig",
+                "clusters:\n- a\nusers:\n  client-key-data: x",
+                true,
+            ),
             (".netrc", "machine a login b password c", true),
         ] {
             assert_eq!(is_secret(name, text.as_bytes()), expected, "{name}: {text}");

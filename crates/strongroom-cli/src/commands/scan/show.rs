@@ -82,7 +82,14 @@ impl Outcome<'_> {
             ok: looked.findings.is_empty() && looked.inconclusive().is_none(),
             findings: looked.findings.iter().map(item).collect(),
             in_baseline: self.in_baseline,
-            gone: self.gone.iter().map(|entry| Gone { rule: &entry.rule, path: &entry.path }).collect(),
+            gone: self
+                .gone
+                .iter()
+                .map(|entry| Gone {
+                    rule: &entry.rule,
+                    path: &entry.path,
+                })
+                .collect(),
             allowed: looked.allowed,
             searched: self.searched,
             unsearched: self.unsearched,
@@ -91,19 +98,23 @@ impl Outcome<'_> {
                 objects: looked.objects,
                 bytes: looked.bytes,
             },
-            skipped: looked.skipped.iter().map(|skipped| SkippedItem {
-                path: &skipped.path,
-                reason: skipped.reason.as_str(),
-            }).collect(),
+            skipped: looked
+                .skipped
+                .iter()
+                .map(|skipped| SkippedItem {
+                    path: &skipped.path,
+                    reason: skipped.reason.as_str(),
+                })
+                .collect(),
             ignored: looked.ignored,
             notes: &looked.notes,
         })
     }
 
-    /// The findings on standard output, the rest on standard error.
-    pub(super) fn text(&self, context: &Context<'_>) -> Result<(), Failure> {
+    /// The findings on standard output, if they are wanted there, the rest on standard error.
+    pub(super) fn text(&self, context: &Context<'_>, with_findings: bool) -> Result<(), Failure> {
         let looked = self.looked;
-        if !looked.findings.is_empty() {
+        if with_findings && !looked.findings.is_empty() {
             context.screen.text(&grouped(&looked.findings))?;
         }
         let mut said = Vec::new();
@@ -114,8 +125,15 @@ impl Outcome<'_> {
         said.extend(left_out(looked));
         said.extend(looked.notes.iter().cloned());
         if !self.gone.is_empty() {
-            let paths: Vec<_> = self.gone.iter().map(|entry| format!("{} [{}]", one_line(&entry.path), entry.rule)).collect();
-            said.push(format!("in the baseline and not found any more: {}", few(&paths)));
+            let paths: Vec<_> = self
+                .gone
+                .iter()
+                .map(|entry| format!("{} [{}]", one_line(&entry.path), entry.rule))
+                .collect();
+            said.push(format!(
+                "in the baseline and not found any more: {}",
+                few(&paths)
+            ));
         }
         context.screen.done(&said.join("\n"));
         Ok(())
@@ -130,7 +148,11 @@ impl Outcome<'_> {
         };
         let _ = write!(text, " in {}", counted(looked.files, "file"));
         if looked.objects > 0 {
-            let _ = write!(text, " and {} of the history", counted(looked.objects, "object"));
+            let _ = write!(
+                text,
+                " and {} of the history",
+                counted(looked.objects, "object")
+            );
         }
         match self.searched {
             Some(0) => text.push_str("; no secret is declared, so no value was searched for"),
@@ -178,7 +200,9 @@ fn grouped(findings: &[Finding]) -> String {
         if here != file {
             let place = match &finding.place {
                 Place::Tree => String::new(),
-                Place::History(Some(commit)) => format!(" (first in commit {})", commit.get(..12).unwrap_or(commit)),
+                Place::History(Some(commit)) => {
+                    format!(" (first in commit {})", commit.get(..12).unwrap_or(commit))
+                }
                 Place::History(None) => " (in the index)".to_owned(),
             };
             let _ = writeln!(text, "{}{place}", one_line(&finding.path));
@@ -188,7 +212,12 @@ fn grouped(findings: &[Finding]) -> String {
             0 => "file".to_owned(),
             line => format!("{line}:{}", finding.column),
         };
-        let _ = writeln!(text, "  {at:<8} {} [{}]", sarif::message(finding), finding.rule);
+        let _ = writeln!(
+            text,
+            "  {at:<8} {} [{}]",
+            sarif::message(finding),
+            finding.rule
+        );
         let (_, help) = rules::describe(finding.rule).unwrap_or_default();
         helps.insert(finding.rule, help);
     }
@@ -205,16 +234,25 @@ fn grouped(findings: &[Finding]) -> String {
 fn left_out(looked: &Looked) -> Vec<String> {
     let mut by_reason: BTreeMap<Reason, Vec<String>> = BTreeMap::new();
     for skipped in &looked.skipped {
-        by_reason.entry(skipped.reason).or_default().push(one_line(&skipped.path));
+        by_reason
+            .entry(skipped.reason)
+            .or_default()
+            .push(one_line(&skipped.path));
     }
     let mut said: Vec<_> = by_reason
         .into_iter()
-        .map(|(reason, paths)| format!("not looked at: {}: {}", reason.describe(paths.len()), few(&paths)))
+        .map(|(reason, paths)| {
+            format!(
+                "not looked at: {}: {}",
+                reason.describe(paths.len()),
+                few(&paths)
+            )
+        })
         .collect();
     if looked.ignored > 0 {
         said.push(format!(
             "not looked at: {} that .gitignore names (--no-ignore)",
-            counted(looked.ignored, "file or folder").replace("folders", "folders")
+            counted(looked.ignored, "entry").replace("entrys", "entries")
         ));
     }
     said

@@ -7,15 +7,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ignore::{DirEntry, WalkBuilder, WalkState};
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 use strongroom::{Error, ErrorKind, Result};
 use zeroize::Zeroizing;
 
 use super::content::Examiner;
-use super::files as secret_files;
 use super::finding::{Finding, Place};
 use super::git::Git;
 use super::gitignore::{Ignored, goes_into_image};
 use super::looked::{Looked, Reason};
+use super::secret_files;
 use crate::context::Context;
 use crate::files;
 
@@ -37,19 +38,31 @@ struct Passed {
 
 impl Tree<'_> {
     /// Looks at everything below a path.
-    pub(super) fn look(&self, root: &Path, context: &Context<'_>, done: &(dyn Fn() + Sync)) -> Result<Looked> {
+    pub(super) fn look(
+        &self,
+        root: &Path,
+        context: &Context<'_>,
+        done: &(dyn Fn() + Sync),
+    ) -> Result<Looked> {
         let here = context.env.working_dir();
         let root = here.join(root);
         let root = std::fs::canonicalize(&root).map_err(|error| {
-            Error::new(ErrorKind::Config, format!("can't scan {}", self.examiner.shown(&root)))
-                .with_help("name a folder or a file that is there")
-                .with_source(error)
+            Error::new(
+                ErrorKind::Config,
+                format!("can't scan {}", self.examiner.shown(&root)),
+            )
+            .with_help("name a folder or a file that is there")
+            .with_source(error)
         })?;
         let here = std::fs::canonicalize(here).unwrap_or_else(|_| here.to_owned());
         let mut looked = Looked::default();
         let tracked = tracked_though_ignored(context, &root, &mut looked);
         let ignored = Arc::new(Ignored::new(tracked));
-        let top = if root.is_dir() { root.as_path() } else { root.parent().unwrap_or(&root) };
+        let top = if root.is_dir() {
+            root.as_path()
+        } else {
+            root.parent().unwrap_or(&root)
+        };
         ignored.enter_root(top);
         let passed = Arc::new(Mutex::new(Passed::default()));
         let walk = self.walk(&root, &ignored, &passed);
@@ -61,7 +74,9 @@ impl Tree<'_> {
                 match entry {
                     Ok(entry) => self.entry(&entry, here, &mut buffer, looked),
                     Err(error) => {
-                        let kind = error.io_error().map_or(io::ErrorKind::Other, io::Error::kind);
+                        let kind = error
+                            .io_error()
+                            .map_or(io::ErrorKind::Other, io::Error::kind);
                         let path = failed_path(&error).unwrap_or(Path::new("?"));
                         let path = self.examiner.shown(relative(path, here));
                         lock(looked).skip(path, Reason::of(kind));
@@ -78,7 +93,12 @@ impl Tree<'_> {
         Ok(looked)
     }
 
-    fn walk(&self, root: &Path, ignored: &Arc<Ignored>, passed: &Arc<Mutex<Passed>>) -> WalkBuilder {
+    fn walk(
+        &self,
+        root: &Path,
+        ignored: &Arc<Ignored>,
+        passed: &Arc<Mutex<Passed>>,
+    ) -> WalkBuilder {
         let (ignored, passed) = (Arc::clone(ignored), Arc::clone(passed));
         let with_ignored = self.with_ignored;
         let mut walk = WalkBuilder::new(root);
@@ -102,7 +122,13 @@ impl Tree<'_> {
         walk
     }
 
-    fn entry(&self, entry: &DirEntry, here: &Path, buffer: &mut Zeroizing<Vec<u8>>, looked: &Mutex<Looked>) {
+    fn entry(
+        &self,
+        entry: &DirEntry,
+        here: &Path,
+        buffer: &mut Zeroizing<Vec<u8>>,
+        looked: &Mutex<Looked>,
+    ) {
         let Some(kind) = entry.file_type() else {
             return;
         };
@@ -137,9 +163,13 @@ impl Tree<'_> {
         for path in candidates {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             let shown = self.examiner.shown(relative(path, here));
-            let is_its = |finding: &Finding| finding.path == shown && finding.rule == secret_files::RULE;
+            let is_its =
+                |finding: &Finding| finding.path == shown && finding.rule == secret_files::RULE;
             looked.findings.retain(|finding| !is_its(finding));
-            let contexts = path.ancestors().skip(1).take_while(|dir| dir.starts_with(top));
+            let contexts = path
+                .ancestors()
+                .skip(1)
+                .take_while(|dir| dir.starts_with(top));
             let mut contexts = contexts.filter(|context| goes_into_image(context, path));
             let is_secret = contexts.next().is_some()
                 && read(path, self.most, &mut buffer).is_ok()
@@ -167,9 +197,17 @@ fn tracked_though_ignored(context: &Context<'_>, root: &Path, looked: &mut Looke
         let Some(git) = git else {
             return Ok(Vec::new());
         };
-        let list = ["ls-files", "-z", "--cached", "--ignored", "--exclude-standard"];
+        let list = [
+            "ls-files",
+            "-z",
+            "--cached",
+            "--ignored",
+            "--exclude-standard",
+        ];
         let names = git.ask(&list)?;
-        let names = names.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+        let names = names
+            .split(|byte| *byte == 0)
+            .filter(|name| !name.is_empty());
         Ok(names.map(|name| git.dir().join(as_path(name))).collect())
     });
     listed.unwrap_or_else(|error| {
@@ -189,10 +227,10 @@ fn as_path(bytes: &[u8]) -> &Path {
 fn read(path: &Path, most: usize, buffer: &mut Zeroizing<Vec<u8>>) -> Result<(), Reason> {
     buffer.clear();
     let file = files::open(path, OFlags::RDONLY | OFlags::NOFOLLOW);
-    let (file, size) = file.map_err(|error| match error.kind() {
-        io::ErrorKind::Other => Reason::Special,
-        io::ErrorKind::FilesystemLoop => Reason::Link,
-        kind => Reason::of(kind),
+    let (file, size) = file.map_err(|error| match Errno::from_io_error(&error) {
+        None => Reason::Special,
+        Some(Errno::LOOP) => Reason::Link,
+        Some(_) => Reason::of(error.kind()),
     })?;
     let size = usize::try_from(size).unwrap_or(usize::MAX);
     if size > most {
@@ -220,7 +258,9 @@ fn relative<'p>(path: &'p Path, here: &Path) -> &'p Path {
 fn failed_path(error: &ignore::Error) -> Option<&Path> {
     match error {
         ignore::Error::WithPath { path, .. } => Some(path),
-        ignore::Error::WithDepth { err, .. } | ignore::Error::WithLineNumber { err, .. } => failed_path(err),
+        ignore::Error::WithDepth { err, .. } | ignore::Error::WithLineNumber { err, .. } => {
+            failed_path(err)
+        }
         _ => None,
     }
 }

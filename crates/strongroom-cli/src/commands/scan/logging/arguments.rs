@@ -118,13 +118,17 @@ impl Reader<'_> {
         if self.path.is_empty() {
             self.range.start = self.at;
         }
-        self.path.push(std::str::from_utf8(name).unwrap_or_default());
+        self.path
+            .push(std::str::from_utf8(name).unwrap_or_default());
         self.at = end;
         self.range.end = end;
     }
 
     fn blanks(&mut self) {
-        let length = self.rest().iter().position(|byte| !byte.is_ascii_whitespace());
+        let length = self
+            .rest()
+            .iter()
+            .position(|byte| !byte.is_ascii_whitespace());
         self.step(length.unwrap_or(self.rest().len()));
     }
 
@@ -200,7 +204,10 @@ impl Reader<'_> {
                     self.step(open.len());
                     continue;
                 }
-                let length = self.rest().iter().position(|byte| *byte == close.as_bytes().first().copied().unwrap_or(b'}'));
+                let length = self
+                    .rest()
+                    .iter()
+                    .position(|byte| *byte == close.as_bytes().first().copied().unwrap_or(b'}'));
                 let hole = self.rest().get(..length?)?;
                 // What stands behind a colon says how it is written.
                 let inner = hole.split(|byte| *byte == b':').next().unwrap_or_default();

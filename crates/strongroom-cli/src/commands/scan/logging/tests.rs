@@ -5,33 +5,82 @@ use proptest::prelude::*;
 use super::Logging;
 
 fn found(file: &str, text: &str) -> Vec<String> {
-    let found = Logging::new().unwrap().find(Path::new(file), text.as_bytes());
-    found.into_iter().map(|range| text[range].to_owned()).collect()
+    let found = Logging::new()
+        .unwrap()
+        .find(Path::new(file), text.as_bytes());
+    found
+        .into_iter()
+        .map(|range| text[range].to_owned())
+        .collect()
 }
 
 #[test]
 fn finds_secret_variables_that_are_logged() {
     for (file, text, name) in [
         ("a.rs", r#"println!("{password}")"#, "password"),
-        ("a.rs", r#"println!("{}: {:?}", user, config.api_token)"#, "config.api_token"),
-        ("a.rs", r#"info!(token = %api_token, "logged in")"#, "api_token"),
+        (
+            "a.rs",
+            r#"println!("{}: {:?}", user, config.api_token)"#,
+            "config.api_token",
+        ),
+        (
+            "a.rs",
+            r#"info!(token = %api_token, "logged in")"#,
+            "api_token",
+        ),
         ("a.rs", r#"info!(password, "logged in")"#, "password"),
-        ("a.rs", r#"tracing::debug!("{}", secret.expose_secret())"#, "secret.expose_secret()"),
+        (
+            "a.rs",
+            r#"tracing::debug!("{}", secret.expose_secret())"#,
+            "secret.expose_secret()",
+        ),
         ("a.rs", r#"dbg!(&db_password)"#, "db_password"),
-        ("a.rs", "println!(\n    \"{}\",\n    key.expose_str().unwrap()\n)", "key.expose_str().unwrap()"),
-        ("a.rs", r#"log::warn!("{0:?}", Some(token.clone()))"#, "token.clone()"),
+        (
+            "a.rs",
+            "println!(\n    \"{}\",\n    key.expose_str().unwrap()\n)",
+            "key.expose_str().unwrap()",
+        ),
+        (
+            "a.rs",
+            r#"log::warn!("{0:?}", Some(token.clone()))"#,
+            "token.clone()",
+        ),
         ("a.ts", "console.log(`token is ${token}`)", "token"),
-        ("a.ts", r#"console.error("failed", { user, password })"#, "password"),
+        (
+            "a.ts",
+            r#"console.error("failed", { user, password })"#,
+            "password",
+        ),
         ("a.js", "logger.info('x', JSON.stringify(secret))", "secret"),
-        ("a.tsx", "console.log(process.env.API_KEY)", "process.env.API_KEY"),
+        (
+            "a.tsx",
+            "console.log(process.env.API_KEY)",
+            "process.env.API_KEY",
+        ),
         ("a.py", "print(f'{user}: {password}')", "password"),
-        ("a.py", "logging.info('%s', settings.secret_key)", "settings.secret_key"),
+        (
+            "a.py",
+            "logging.info('%s', settings.secret_key)",
+            "settings.secret_key",
+        ),
         ("a.py", "logger.debug(str(token))", "token"),
-        ("a.go", r#"fmt.Printf("%s\n", cfg.Password)"#, "cfg.Password"),
+        (
+            "a.go",
+            r#"fmt.Printf("%s\n", cfg.Password)"#,
+            "cfg.Password",
+        ),
         ("a.go", r#"log.Printf("%s", string(token))"#, "token"),
         ("a.go", r#"slog.Info("in", "token", apiToken)"#, "apiToken"),
-        ("A.java", r#"System.out.println("p: " + password);"#, "password"),
-        ("A.java", r#"log.info("{}", user.password);"#, "user.password"),
+        (
+            "A.java",
+            r#"System.out.println("p: " + password);"#,
+            "password",
+        ),
+        (
+            "A.java",
+            r#"log.info("{}", user.password);"#,
+            "user.password",
+        ),
         ("A.java", r#"LOGGER.debug("{}", apiKey)"#, "apiKey"),
     ] {
         assert_eq!(found(file, text), [name], "{text}");

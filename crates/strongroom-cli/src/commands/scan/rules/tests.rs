@@ -17,7 +17,12 @@ const EXAMPLES: &[Example] = &[
     Example {
         rule: "aws-access-key-id",
         finds: &["id = AK·IAQ3EGT7ZRN5KLWPXV", "AS·IAQ3EGT7ZRN5KLWPXV,"],
-        passes: &["AK·IAIOSFODNN7EXAMPLE", "AK·IAQ3EGT7", "XAK·IAQ3EGT7ZRN5KLWPXV", "AK·IAAAAAAAAAAAAAAAAA"],
+        passes: &[
+            "AK·IAIOSFODNN7EXAMPLE",
+            "AK·IAQ3EGT7",
+            "XAK·IAQ3EGT7ZRN5KLWPXV",
+            "AK·IAAAAAAAAAAAAAAAAA",
+        ],
     },
     Example {
         rule: "aws-secret-access-key",
@@ -37,7 +42,11 @@ const EXAMPLES: &[Example] = &[
             "gh·p_kQ7vZp2XbR9tLmW4sYc8NfHd3GjK6uEa1VoT",
             "git·hub_pat_11ABKQ7VZ0Xp2XbR9tLmW4_sYc8NfHd3GjK6uEa1VoTi5BqkQ7vZp2XbR9tLmW4sYc8NfHd3GjK6uEa1Vo",
         ],
-        passes: &["gh·p_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", "gh·p_short", "gh·p_abcdefghijklmnopqrstuvwxyz0123456789"],
+        passes: &[
+            "gh·p_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+            "gh·p_short",
+            "gh·p_abcdefghijklmnopqrstuvwxyz0123456789",
+        ],
     },
     Example {
         rule: "gitlab-token",
@@ -50,22 +59,39 @@ const EXAMPLES: &[Example] = &[
             "xo·xb-2718281828-3141592653-kQ7vZp2XbR9tLmW4sYc8NfHd",
             "https://hooks.sl·ack.com/services/T0Q7VZP2X/B9TLMW4SY/kQ7vZp2XbR9tLmW4sYc8NfHd",
         ],
-        passes: &["xo·xb-your-token-here-please", "https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX"],
+        passes: &[
+            "xo·xb-your-token-here-please",
+            "https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX",
+        ],
     },
     Example {
         rule: "stripe-key",
-        finds: &["sk_li·ve_kQ7vZp2XbR9tLmW4sYc8NfHd", "wh·sec_kQ7vZp2XbR9tLmW4sYc8NfHd"],
-        passes: &["sk_li·ve_xxxxxxxxxxxxxxxxxxxxxxxx", "sk_live_key", "pk_li·ve_kQ7vZp2XbR9tLmW4sYc8NfHd"],
+        finds: &[
+            "sk_li·ve_kQ7vZp2XbR9tLmW4sYc8NfHd",
+            "wh·sec_kQ7vZp2XbR9tLmW4sYc8NfHd",
+        ],
+        passes: &[
+            "sk_li·ve_xxxxxxxxxxxxxxxxxxxxxxxx",
+            "sk_live_key",
+            "pk_li·ve_kQ7vZp2XbR9tLmW4sYc8NfHd",
+        ],
     },
     Example {
         rule: "google-key",
-        finds: &["AI·zaSykQ7vZp2XbR9tLmW4sYc8NfHd3GjK6uEa1", "GOC·SPX-kQ7vZp2XbR9tLmW4sYc8NfHd3GjK"],
+        finds: &[
+            "AI·zaSykQ7vZp2XbR9tLmW4sYc8NfHd3GjK6uEa1",
+            "GOC·SPX-kQ7vZp2XbR9tLmW4sYc8NfHd3GjK",
+        ],
         passes: &["AI·zaSyxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", "AI·zaShort"],
     },
     Example {
         rule: "npm-token",
         finds: &["//registry.npmjs.org/:_authToken=np·m_kQ7vZp2XbR9tLmW4sYc8NfHd3GjK6uEa1VoT"],
-        passes: &["//registry.npmjs.org/:_authToken=${NPM_TOKEN}", "np·m_lifecycle_event", "np·m_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"],
+        passes: &[
+            "//registry.npmjs.org/:_authToken=${NPM_TOKEN}",
+            "np·m_lifecycle_event",
+            "np·m_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+        ],
     },
     Example {
         rule: "pypi-token",
@@ -80,7 +106,10 @@ const EXAMPLES: &[Example] = &[
     Example {
         rule: "age-identity",
         finds: &["AGE-SEC·RET-KEY-1QZ8RT2VDW03JN54KHCE6MUA7LQPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L"],
-        passes: &["AGE-SEC·RET-KEY-1QQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQ", "AGE-SECRET-KEY-1..."],
+        passes: &[
+            "AGE-SEC·RET-KEY-1QQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQ",
+            "AGE-SECRET-KEY-1...",
+        ],
     },
     Example {
         rule: "private-key",
@@ -96,7 +125,9 @@ const EXAMPLES: &[Example] = &[
     },
     Example {
         rule: "jwt",
-        finds: &["ey·JhbGciOiJIUzI1NiJ9.eyJzdWIiOiI0MTczIiwiaWF0IjoxNzAwMDAwMDAwfQ.kQ7vZp2XbR9tLmW4sYc8NfHd3GjK6uEa1VoTi5BqkQ7"],
+        finds: &[
+            "ey·JhbGciOiJIUzI1NiJ9.eyJzdWIiOiI0MTczIiwiaWF0IjoxNzAwMDAwMDAwfQ.kQ7vZp2XbR9tLmW4sYc8NfHd3GjK6uEa1VoTi5BqkQ7",
+        ],
         passes: &[
             "ey·Jhbm90IGpzb24gYXQgYWxs.eyJhbm90IGpzb24gYXQgYWxs.kQ7vZp2XbR9tLmW4sYc8NfHd3GjK6uEa1VoTi5BqkQ7",
             "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.",
@@ -104,7 +135,10 @@ const EXAMPLES: &[Example] = &[
     },
     Example {
         rule: "url-password",
-        finds: &["postgres://app:kQ7vZp2X·bR9tLmW4@db.internal/app", "https://:kQ7vZp2X·bR9tLmW4@cache"],
+        finds: &[
+            "postgres://app:kQ7vZp2X·bR9tLmW4@db.internal/app",
+            "https://:kQ7vZp2X·bR9tLmW4@cache",
+        ],
         passes: &[
             "postgres://app:password@localhost/app",
             "postgres://app:${PASSWORD}@db/app",
@@ -117,12 +151,19 @@ const EXAMPLES: &[Example] = &[
     Example {
         rule: "basic-auth",
         finds: &["Authorization: Basic YXBwOmtRN3Zac·DJYYlI5dExtVzQ="],
-        passes: &["Authorization: Basic dXNlcjpwYXNzd29yZA==", "basic authentication", "Basic instructions"],
+        passes: &[
+            "Authorization: Basic dXNlcjpwYXNzd29yZA==",
+            "basic authentication",
+            "Basic instructions",
+        ],
     },
     Example {
         rule: "bearer-token",
         finds: &["Authorization: Bearer kQ7vZp2XbR9t·LmW4sYc8NfHd3GjK6u"],
-        passes: &["Authorization: Bearer $TOKEN_OF_THE_SERVICE", "Authorization: Bearer xxxxxxxxxxxxxxxxxxxxxxxx"],
+        passes: &[
+            "Authorization: Bearer $TOKEN_OF_THE_SERVICE",
+            "Authorization: Bearer xxxxxxxxxxxxxxxxxxxxxxxx",
+        ],
     },
     Example {
         rule: "assigned-secret",
