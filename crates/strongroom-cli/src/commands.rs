@@ -24,6 +24,7 @@ pub(crate) mod list;
 pub(crate) mod rm;
 pub(crate) mod rotate;
 pub(crate) mod run;
+pub(crate) mod scan;
 pub(crate) mod set;
 pub(crate) mod trust;
 pub(crate) mod validate;
@@ -48,6 +49,7 @@ pub(crate) fn run(command: Command, context: &Context<'_>) -> Outcome {
         Command::Export(args) => export::run(&args, context),
         Command::Run(args) => run::run(&args, context),
         Command::Watch(args) => watch::run(&args, context),
+        Command::Scan(args) => scan::run(&args, context),
         Command::Key(args) => key::run(args, context),
         Command::Trust(args) => trust::run(&args, context),
         Command::Audit(args) => audit::run(args, context),

@@ -68,6 +68,7 @@ mod context;
 mod exchange;
 mod exit;
 mod files;
+mod forms;
 mod interrupts;
 mod inventory;
 mod key_source;
