@@ -10,7 +10,7 @@ use clap::{ValueEnum, ValueHint};
 
 use crate::commands::{
     audit, completions, doctor, generate, get, git_merge, git_textconv, init, inspect, key, list,
-    rm, rotate, run, set, trust, validate, watch,
+    redact, rm, rotate, run, set, trust, validate, watch,
 };
 use crate::exit::{FINE, Failure, USAGE, output};
 use crate::usage;
@@ -113,6 +113,7 @@ pub(crate) enum Command {
     Generate(generate::Args),
     Rotate(rotate::Args),
     Run(run::Args),
+    Redact(redact::Args),
     Watch(watch::Args),
     Key(key::Args),
     Trust(trust::Args),
@@ -171,7 +172,7 @@ fn only_named(arguments: &[OsString]) -> clap::Command {
 type Define = fn(clap::Command) -> clap::Command;
 
 /// The variants of [`Command`]. Who is missing here is found by the whole definition.
-const DEFINITIONS: [(&str, Define); 18] = [
+const DEFINITIONS: [(&str, Define); 19] = [
     ("init", init::Args::augment_args),
     ("inspect", inspect::Args::augment_args),
     ("validate", validate::Args::augment_args),
@@ -183,6 +184,7 @@ const DEFINITIONS: [(&str, Define); 18] = [
     ("generate", generate::Args::augment_args),
     ("rotate", rotate::Args::augment_args),
     ("run", run::Args::augment_args),
+    ("redact", redact::Args::augment_args),
     ("watch", watch::Args::augment_args),
     ("key", key::Args::augment_args),
     ("trust", trust::Args::augment_args),

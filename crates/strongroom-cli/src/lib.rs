@@ -70,6 +70,8 @@ mod files;
 mod forms;
 mod interrupts;
 mod key_source;
+mod known;
+mod mask;
 mod prompt;
 mod report;
 mod table;
