@@ -8,7 +8,11 @@ use clap::error::ErrorKind as ClapError;
 use clap::{Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use clap::{ValueEnum, ValueHint};
 
-use crate::commands::{audit, completions, conformance, copy, diff, doctor, export, generate, get, git_credential, git_merge, git_textconv, import, init, inspect, key, list, rm, rotate, run, scan, set, trust, validate, watch};
+use crate::commands::{
+    audit, completions, conformance, copy, diff, doctor, export, generate, get, git_credential,
+    git_merge, git_textconv, import, init, inspect, key, list, redact, rm, rotate, run, scan, set,
+    trust, validate, watch,
+};
 use crate::exit::{FINE, Failure, USAGE, output};
 use crate::usage;
 
@@ -114,6 +118,7 @@ pub(crate) enum Command {
     Import(import::Args),
     Export(export::Args),
     Run(run::Args),
+    Redact(redact::Args),
     Watch(watch::Args),
     Scan(scan::Args),
     Key(key::Args),
@@ -175,7 +180,7 @@ fn only_named(arguments: &[OsString]) -> clap::Command {
 type Define = fn(clap::Command) -> clap::Command;
 
 /// The variants of [`Command`]. Who is missing here is found by the whole definition.
-const DEFINITIONS: [(&str, Define); 25] = [
+const DEFINITIONS: [(&str, Define); 26] = [
     ("init", init::Args::augment_args),
     ("inspect", inspect::Args::augment_args),
     ("validate", validate::Args::augment_args),
@@ -191,6 +196,7 @@ const DEFINITIONS: [(&str, Define); 25] = [
     ("import", import::Args::augment_args),
     ("export", export::Args::augment_args),
     ("run", run::Args::augment_args),
+    ("redact", redact::Args::augment_args),
     ("watch", watch::Args::augment_args),
     ("scan", scan::Args::augment_args),
     ("key", key::Args::augment_args),

@@ -21,6 +21,7 @@ pub(crate) mod init;
 pub(crate) mod inspect;
 pub(crate) mod key;
 pub(crate) mod list;
+pub(crate) mod redact;
 pub(crate) mod rm;
 pub(crate) mod rotate;
 pub(crate) mod run;
@@ -48,6 +49,7 @@ pub(crate) fn run(command: Command, context: &Context<'_>) -> Outcome {
         Command::Import(args) => import::run(&args, context),
         Command::Export(args) => export::run(&args, context),
         Command::Run(args) => run::run(&args, context),
+        Command::Redact(args) => redact::run(&args, context),
         Command::Watch(args) => watch::run(&args, context),
         Command::Scan(args) => scan::run(&args, context),
         Command::Key(args) => key::run(args, context),

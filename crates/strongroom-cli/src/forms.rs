@@ -42,8 +42,7 @@ pub(crate) struct KnownForms {
 }
 
 /// How a value was written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Form {
     Raw,
     Shell,
@@ -52,6 +51,21 @@ pub(crate) enum Form {
     Base64,
     Base64Url,
     Percent,
+}
+
+impl Form {
+    /// Returns the word for it: `raw`, `base64` and so on.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Raw => "raw",
+            Self::Shell => "shell",
+            Self::Json => "json",
+            Self::Hex => "hex",
+            Self::Base64 => "base64",
+            Self::Base64Url => "base64url",
+            Self::Percent => "percent",
+        }
+    }
 }
 
 /// A value in some form, at a place of the text.
@@ -109,6 +123,11 @@ impl KnownForms {
         search.read(text);
         search.end();
         search.take_found()
+    }
+
+    /// Returns the names of the values.
+    pub(crate) fn names(&self) -> &[SecretName] {
+        &self.names
     }
 
     /// Reports whether there is nothing to search for.

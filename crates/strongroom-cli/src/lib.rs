@@ -72,6 +72,8 @@ mod forms;
 mod interrupts;
 mod inventory;
 mod key_source;
+mod known;
+mod mask;
 mod paint;
 mod progress;
 mod prompt;

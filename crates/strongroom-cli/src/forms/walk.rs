@@ -49,6 +49,8 @@ enum Place {
     Backslashes,
     /// After a line end, where the next line may be indented.
     Indentation,
+    /// After a line end between backslashes and what they are for.
+    Split,
 }
 
 impl Walk {
@@ -113,15 +115,15 @@ impl Walk {
 impl State {
     /// Reads one byte: adds what may follow, and returns what is complete.
     fn step(self, index: &Index, byte: u8, next: &mut Vec<State>) -> Option<u32> {
-        if let Some(place) = self.broken(byte) {
-            let gap = self.gap.saturating_add(1);
-            if gap <= GAP {
-                let after = State { place, gap, ..self };
-                after.add_to(next);
+        let gap = self.gap.saturating_add(1);
+        if gap <= GAP {
+            for place in self.broken(byte) {
+                let place = *place;
+                State { place, gap, ..self }.add_to(next);
             }
         }
         // Backslashes that are no break are read as text by another state.
-        if self.place == Place::Backslashes {
+        if matches!(self.place, Place::Backslashes | Place::Split) {
             return None;
         }
         let after = State {
@@ -147,14 +149,18 @@ impl State {
         }
     }
 
-    /// Returns where a byte leads that belongs to a line break.
-    fn broken(self, byte: u8) -> Option<Place> {
+    /// Returns where a byte may lead that belongs to a line break.
+    fn broken(self, byte: u8) -> &'static [Place] {
         match (self.place, byte) {
-            (_, b'\n' | b'\r') => Some(Place::Indentation),
-            (_, b'\\') => Some(Place::Backslashes),
-            (Place::Backslashes, b'n' | b'r') => Some(Place::Indentation),
-            (Place::Indentation, b' ' | b'\t') => Some(Place::Indentation),
-            _ => None,
+            (_, b'\\') => &[Place::Backslashes],
+            (Place::Backslashes, b'n' | b'r' | b'\n' | b'\r') => {
+                &[Place::Indentation, Place::Split]
+            }
+            (Place::Split, b'n' | b'r') => &[Place::Indentation],
+            (Place::Split, b'\n' | b'\r' | b' ' | b'\t') => &[Place::Split],
+            (_, b'\n' | b'\r') => &[Place::Indentation],
+            (Place::Indentation, b' ' | b'\t') => &[Place::Indentation],
+            _ => &[],
         }
     }
 

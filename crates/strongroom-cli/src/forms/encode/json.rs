@@ -22,7 +22,6 @@ pub(super) fn add(patterns: &mut Patterns, value: &[u8]) {
     let Ok(text) = std::str::from_utf8(value) else {
         return;
     };
-    let first = patterns.all.len();
     for html in ["", "<>&", "<>&'\"", "<>&'\"+`"] {
         for (slash, ascii_only) in [(false, false), (true, false), (false, true), (true, true)] {
             for digits in DIGITS {
@@ -32,46 +31,41 @@ pub(super) fn add(patterns: &mut Patterns, value: &[u8]) {
                     html,
                     digits,
                 };
-                patterns.add(Form::Json, |out| escape(out, text, style));
+                add_once_and_twice(patterns, |out| escape(out, text, style));
             }
         }
     }
-    add_nested(patterns, first);
 }
 
-/// Adds the value with every character as `\u00XX`.
+/// Adds the value with every character as `\u00XX`, once and inside another string.
 pub(super) fn add_escaped_whole(patterns: &mut Patterns, value: &[u8]) {
     let Ok(text) = std::str::from_utf8(value) else {
         return;
     };
-    let first = patterns.all.len();
     for digits in DIGITS {
-        patterns.add(Form::Json, |out| {
+        add_once_and_twice(patterns, |out| {
             for character in text.chars() {
                 push_unicode(out, character, digits);
             }
         });
     }
-    add_nested(patterns, first);
 }
 
-/// Adds the patterns from `first` on as they stand inside one more string.
-fn add_nested(patterns: &mut Patterns, first: usize) {
-    let inner = patterns.all.iter().skip(first);
-    let inner: Vec<_> = inner.map(|pattern| pattern.bytes.clone()).collect();
-    for inner in inner {
-        for slash in ["/", "\\/"] {
-            patterns.add(Form::Json, |out| {
-                for byte in inner.iter() {
-                    match byte {
-                        b'"' => out.extend_from_slice(b"\\\""),
-                        b'\\' => out.extend_from_slice(b"\\\\"),
-                        b'/' => out.extend_from_slice(slash.as_bytes()),
-                        byte => out.push(*byte),
-                    }
+fn add_once_and_twice(patterns: &mut Patterns, write: impl Fn(&mut Vec<u8>)) {
+    let mut once = Zeroizing::new(Vec::with_capacity(patterns.scratch.capacity()));
+    write(&mut once);
+    patterns.add(Form::Json, |out| out.extend_from_slice(&once));
+    for slash in ["/", "\\/"] {
+        patterns.add(Form::Json, |out| {
+            for byte in once.iter() {
+                match byte {
+                    b'"' => out.extend_from_slice(b"\\\""),
+                    b'\\' => out.extend_from_slice(b"\\\\"),
+                    b'/' => out.extend_from_slice(slash.as_bytes()),
+                    byte => out.push(*byte),
                 }
-            });
-        }
+            }
+        });
     }
 }
 
