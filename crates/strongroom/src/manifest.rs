@@ -20,6 +20,7 @@ mod layers;
 mod read;
 mod schema;
 
+pub use schema::manifest_schema;
 pub(crate) use schema::suggest;
 
 /// The name of the manifest in the working directory.
