@@ -9,8 +9,8 @@ use clap::{Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, 
 use clap::{ValueEnum, ValueHint};
 
 use crate::commands::{
-    audit, completions, doctor, generate, get, git_merge, git_textconv, init, inspect, key, list,
-    rm, rotate, run, set, trust, validate, watch,
+    audit, complete, completions, doctor, generate, get, git_merge, git_textconv, init, inspect,
+    key, list, man, rm, rotate, run, schema, set, trust, validate, watch,
 };
 use crate::exit::{FINE, Failure, USAGE, output};
 use crate::usage;
@@ -120,6 +120,10 @@ pub(crate) enum Command {
     GitMerge(git_merge::Args),
     GitTextconv(git_textconv::Args),
     Completions(completions::Args),
+    Man(man::Args),
+    Schema(schema::Args),
+    #[command(name = "__complete")]
+    Complete(complete::Args),
 }
 
 /// Why there is no command to run.
@@ -171,7 +175,7 @@ fn only_named(arguments: &[OsString]) -> clap::Command {
 type Define = fn(clap::Command) -> clap::Command;
 
 /// The variants of [`Command`]. Who is missing here is found by the whole definition.
-const DEFINITIONS: [(&str, Define); 18] = [
+const DEFINITIONS: [(&str, Define); 21] = [
     ("init", init::Args::augment_args),
     ("inspect", inspect::Args::augment_args),
     ("validate", validate::Args::augment_args),
@@ -190,6 +194,9 @@ const DEFINITIONS: [(&str, Define); 18] = [
     ("git-merge", git_merge::Args::augment_args),
     ("git-textconv", git_textconv::Args::augment_args),
     ("completions", completions::Args::augment_args),
+    ("man", man::Args::augment_args),
+    ("schema", schema::Args::augment_args),
+    ("__complete", complete::Args::augment_args),
 ];
 
 /// Reports whether a command line, which may be wrong elsewhere, is one of `run`.

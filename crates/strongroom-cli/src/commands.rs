@@ -5,6 +5,7 @@ use crate::context::Context;
 use crate::exit::Outcome;
 
 pub(crate) mod audit;
+pub(crate) mod complete;
 pub(crate) mod completions;
 pub(crate) mod doctor;
 pub(crate) mod generate;
@@ -15,9 +16,11 @@ pub(crate) mod init;
 pub(crate) mod inspect;
 pub(crate) mod key;
 pub(crate) mod list;
+pub(crate) mod man;
 pub(crate) mod rm;
 pub(crate) mod rotate;
 pub(crate) mod run;
+pub(crate) mod schema;
 pub(crate) mod set;
 pub(crate) mod trust;
 pub(crate) mod validate;
@@ -44,5 +47,8 @@ pub(crate) fn run(command: Command, context: &Context<'_>) -> Outcome {
         Command::GitTextconv(args) => git_textconv::run(&args, context),
         Command::Audit(args) => audit::run(args, context),
         Command::Completions(args) => completions::run(&args, context),
+        Command::Man(args) => man::run(&args, context),
+        Command::Schema(args) => schema::run(&args, context),
+        Command::Complete(args) => complete::run(&args, context),
     }
 }
