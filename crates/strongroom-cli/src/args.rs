@@ -172,6 +172,15 @@ fn only_named(arguments: &[OsString]) -> clap::Command {
         })
 }
 
+/// The definition less what nobody types, for completions: clap's own don't know what is hidden.
+pub(crate) fn typed() -> clap::Command {
+    let cli = Global::augment_args(clap::Command::new("strongroom")).version("");
+    let commands = DEFINITIONS
+        .iter()
+        .map(|(name, define)| define(clap::Command::new(*name)));
+    cli.subcommands(commands.filter(|command| !command.is_hide_set()))
+}
+
 type Define = fn(clap::Command) -> clap::Command;
 
 /// The variants of [`Command`]. Who is missing here is found by the whole definition.

@@ -130,6 +130,9 @@ fn wanted<'a>(words: &[&'a str], cli: &Command) -> Option<Wanted<'a>> {
             manifest,
         });
     }
+    if last.starts_with('-') {
+        return None;
+    }
     let mut positionals = command.get_positionals();
     let argument = positionals.nth(position).or_else(|| {
         // The last one may take all that follow.

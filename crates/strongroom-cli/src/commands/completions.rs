@@ -1,9 +1,8 @@
 //! `completions`: a completion script for a shell.
 
-use clap::CommandFactory as _;
 use clap_complete::Shell;
 
-use crate::args::Cli;
+use crate::args;
 use crate::context::Context;
 use crate::exit::{FINE, Outcome};
 
@@ -30,7 +29,7 @@ pub(crate) fn run(args: &Args, context: &Context<'_>) -> Outcome {
 
 fn script(shell: Shell) -> String {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "strongroom", &mut script);
+    clap_complete::generate(shell, &mut args::typed(), "strongroom", &mut script);
     let script = String::from_utf8_lossy(&script);
     match shell {
         Shell::Bash => script.replacen(FUNCTION, &format!("{FUNCTION}{BASH}"), 1),
@@ -41,7 +40,7 @@ fn script(shell: Shell) -> String {
 }
 
 /// Where the generated function begins, in bash and zsh: names come first, and what it knows where there are none.
-const FUNCTION: &str = "\n_strongroom() {\n";
+const FUNCTION: &str = "_strongroom() {\n";
 
 const BASH: &str = r#"    local found
     COMPREPLY=()
@@ -79,11 +78,7 @@ mod tests {
     #[test]
     fn names_are_asked_for_in_these_shells() {
         for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
-            assert_eq!(
-                script(shell).matches("strongroom __complete").count(),
-                1,
-                "{shell}"
-            );
+            assert_eq!(script(shell).matches("__complete").count(), 1, "{shell}");
         }
     }
 }

@@ -55,6 +55,14 @@ pub(crate) fn run(args: &Args, context: &Context<'_>) -> Outcome {
 
 /// Joins the schemas of the commands, or takes one.
 fn output(command: Option<&str>) -> Result<Value, Error> {
+    let known = |wanted: &str| outputs::COMMANDS.iter().any(|(name, _)| *name == wanted);
+    if let Some(command) = command
+        && !known(command)
+        && !outputs::WITHOUT.contains(&command)
+    {
+        return Err(Error::new(ErrorKind::Config, "there is no such command")
+            .with_help("`strongroom --help` lists the commands"));
+    }
     let mut definitions = definitions(outputs::COMMON);
     let reference = |name: &str| json!({ "$ref": format!("#/$defs/{name}") });
     let mut all = vec![reference("failure")];
@@ -64,13 +72,6 @@ fn output(command: Option<&str>) -> Result<Value, Error> {
             definitions.insert((*name).to_owned(), versioned(schema));
             all.push(reference(name));
         }
-    }
-    if let Some(command) = command
-        && !definitions.contains_key(command)
-        && !outputs::WITHOUT.contains(&command)
-    {
-        return Err(Error::new(ErrorKind::Config, "there is no such command")
-            .with_help("`strongroom --help` lists the commands"));
     }
     if let Some(failure) = definitions.remove("failure") {
         definitions.insert("failure".to_owned(), versioned(failure));
