@@ -6,6 +6,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::Result;
 use crate::command::{output, program};
@@ -62,7 +63,7 @@ fn package(built: &Path, dir: &Path) -> Result<PathBuf> {
     let executable = fs::Permissions::from_mode(0o755);
     fs::set_permissions(&binary, executable).map_err(|error| cannot("mark", &binary, &error))?;
     for (shell, path) in COMPLETIONS {
-        let script = output(clean(&binary, &["completions", shell]))?;
+        let script = output(clean(&binary, &["completions", shell])?)?;
         write(&tree.join(path), script.as_bytes())?;
     }
     manual(&binary, &tree.join("usr/share/man/man1"))?;
@@ -94,16 +95,16 @@ fn package(built: &Path, dir: &Path) -> Result<PathBuf> {
 }
 
 /// Runs the program without the variables of whoever builds.
-fn clean(binary: &Path, args: &[&str]) -> std::process::Command {
+fn clean(binary: &Path, args: &[&str]) -> Result<Command> {
     let mut command = program(binary, args);
-    command.env_clear();
-    command
+    command.env_clear().env("SOURCE_DATE_EPOCH", last_commit()?);
+    Ok(command)
 }
 
 /// Writes the pages of the manual, compressed without names and times, as Debian wants them.
 fn manual(binary: &Path, dir: &Path) -> Result<()> {
     let path = dir.to_string_lossy();
-    output(clean(binary, &["man", "--quiet", "--dir", &*path]))?;
+    output(clean(binary, &["man", "--quiet", "--dir", &*path])?)?;
     for page in entries(dir)? {
         let mut gzip = program("gzip", &["-9", "--no-name"]);
         gzip.arg(&page);
@@ -126,7 +127,7 @@ fn documentation(binary: &Path, tree: &Path) -> Result<()> {
         (&["schema"][..], "strongroom.schema.json"),
         (&["schema", "output"], "strongroom-output.schema.json"),
     ] {
-        let schema = output(clean(binary, args))?;
+        let schema = output(clean(binary, args)?)?;
         write(
             &tree.join("usr/share/strongroom").join(name),
             schema.as_bytes(),
