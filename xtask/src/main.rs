@@ -2,10 +2,12 @@
 
 use std::process::ExitCode;
 
+mod api;
 mod bench;
 mod command;
 mod constant_time;
 mod deny;
+mod dist;
 mod examples;
 mod fuzz;
 mod miri;
@@ -32,9 +34,14 @@ Usage: cargo xtask CHORE
 
 Chores:
   test   everything CI runs, in order, up to the first failure
+  api [--write]
+         compares what is public with docs/public-api; or records it there
   bench  runs the benchmarks and writes docs/performance.md
   constant-time
          measures whether comparisons tell by their time where they differ
+  dist [PROGRAM]
+         builds completions, the manual and a Debian package below target/dist;
+         of a program that was built already, if one is named
   exposures
          lists what is `unsafe`, a danger, or exposes bytes of a secret, with reasons
   fuzz [TARGET…] [--minutes N | --runs N] [--jobs N] [--sanitizer address] [--record PAGE]
@@ -61,8 +68,12 @@ fn main() -> ExitCode {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let outcome = match args.as_slice() {
         ["test"] => test::run(),
+        ["api", "--write"] => api::run(true).map(|done| println!("{done}")),
+        ["api"] => api::run(false).map(|done| println!("{done}")),
         ["bench"] => bench::run(),
         ["constant-time"] => constant_time::run(),
+        ["dist"] => dist::run(None),
+        ["dist", program] => dist::run(Some(program)),
         ["exposures"] => sources::show_exposures(),
         ["fuzz", args @ ..] => fuzz::run(args),
         ["miri"] => miri::run(),

@@ -17,7 +17,8 @@ pub(crate) fn run() -> Result<()> {
     Ok(())
 }
 
-fn build() -> Result<PathBuf> {
+/// Builds it, and returns where it is.
+pub(crate) fn build() -> Result<PathBuf> {
     let target_dir = Workspace::load()?.target_dir.join("program");
     let host = host()?;
     let mut command = cargo(&[

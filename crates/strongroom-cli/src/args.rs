@@ -9,9 +9,9 @@ use clap::{Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, 
 use clap::{ValueEnum, ValueHint};
 
 use crate::commands::{
-    audit, completions, conformance, copy, diff, doctor, export, generate, get, git_credential,
-    git_merge, git_textconv, import, init, inspect, key, list, redact, rm, rotate, run, scan, set,
-    trust, validate, watch,
+    audit, complete, completions, conformance, copy, diff, doctor, export, generate, get,
+    git_credential, git_merge, git_textconv, import, init, inspect, key, list, man, redact, rm,
+    rotate, run, scan, schema, set, trust, validate, watch,
 };
 use crate::exit::{FINE, Failure, USAGE, output};
 use crate::usage;
@@ -129,6 +129,10 @@ pub(crate) enum Command {
     GitTextconv(git_textconv::Args),
     Conformance(conformance::Args),
     Completions(completions::Args),
+    Man(man::Args),
+    Schema(schema::Args),
+    #[command(name = "__complete")]
+    Complete(complete::Args),
 }
 
 /// Why there is no command to run.
@@ -177,10 +181,19 @@ fn only_named(arguments: &[OsString]) -> clap::Command {
         })
 }
 
+/// The definition less what nobody types, for completions: clap's own don't know what is hidden.
+pub(crate) fn typed() -> clap::Command {
+    let cli = Global::augment_args(clap::Command::new("strongroom")).version("");
+    let commands = DEFINITIONS
+        .iter()
+        .map(|(name, define)| define(clap::Command::new(*name)));
+    cli.subcommands(commands.filter(|command| !command.is_hide_set()))
+}
+
 type Define = fn(clap::Command) -> clap::Command;
 
 /// The variants of [`Command`]. Who is missing here is found by the whole definition.
-const DEFINITIONS: [(&str, Define); 26] = [
+const DEFINITIONS: [(&str, Define); 29] = [
     ("init", init::Args::augment_args),
     ("inspect", inspect::Args::augment_args),
     ("validate", validate::Args::augment_args),
@@ -207,6 +220,9 @@ const DEFINITIONS: [(&str, Define); 26] = [
     ("git-textconv", git_textconv::Args::augment_args),
     ("conformance", conformance::Args::augment_args),
     ("completions", completions::Args::augment_args),
+    ("man", man::Args::augment_args),
+    ("schema", schema::Args::augment_args),
+    ("__complete", complete::Args::augment_args),
 ];
 
 /// Reports whether a command line, which may be wrong elsewhere, is one of `run`.

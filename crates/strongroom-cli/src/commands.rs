@@ -5,6 +5,7 @@ use crate::context::Context;
 use crate::exit::Outcome;
 
 pub(crate) mod audit;
+pub(crate) mod complete;
 pub(crate) mod completions;
 pub(crate) mod conformance;
 pub(crate) mod copy;
@@ -21,11 +22,13 @@ pub(crate) mod init;
 pub(crate) mod inspect;
 pub(crate) mod key;
 pub(crate) mod list;
+pub(crate) mod man;
 pub(crate) mod redact;
 pub(crate) mod rm;
 pub(crate) mod rotate;
 pub(crate) mod run;
 pub(crate) mod scan;
+pub(crate) mod schema;
 pub(crate) mod set;
 pub(crate) mod trust;
 pub(crate) mod validate;
@@ -60,5 +63,8 @@ pub(crate) fn run(command: Command, context: &Context<'_>) -> Outcome {
         Command::GitTextconv(args) => git_textconv::run(&args, context),
         Command::Conformance(args) => conformance::run(&args, context),
         Command::Completions(args) => completions::run(&args, context),
+        Command::Man(args) => man::run(&args, context),
+        Command::Schema(args) => schema::run(&args, context),
+        Command::Complete(args) => complete::run(&args, context),
     }
 }

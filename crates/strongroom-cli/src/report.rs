@@ -21,7 +21,7 @@ const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const HELP: Style = AnsiColor::Cyan.on_default().bold();
 
 /// The version of the JSON output.
-const SCHEMA: u32 = 1;
+pub(crate) const SCHEMA: u32 = 1;
 
 /// How this run prints.
 #[derive(Debug, Clone, Copy)]

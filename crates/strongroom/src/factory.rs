@@ -12,7 +12,7 @@ use crate::env::Env;
 use crate::error::{Error, ErrorKind, Result};
 use crate::layers;
 use crate::load::FromSecrets;
-use crate::manifest;
+use crate::manifest::{self, ManifestNames};
 use crate::provider::{Description, SecretProvider};
 use crate::provider_url::ProviderUrl;
 use crate::rails::Rail;
@@ -193,6 +193,16 @@ impl SecretsBuilder {
     pub fn block_in_place(mut self) -> Self {
         self.block_in_place = true;
         self
+    }
+
+    /// Reads the names that the manifest introduces, and decides nothing: for what completes names while
+    /// they are typed.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] if the manifest can't be read, or is no TOML.
+    pub fn manifest_names(&self) -> Result<ManifestNames> {
+        let env = self.env.clone().unwrap_or_else(Env::process);
+        ManifestNames::read(&self.manifest, &env)
     }
 
     /// Decides, connects to nothing, and explains the decision.

@@ -178,7 +178,7 @@ pub use harden::{CoreLimit, harden_launcher, harden_process};
 pub use health::{Health, HealthStatus, SecretHealth};
 pub use live::{Changes, Live, LiveSecret, Publisher};
 pub use load::{FromSecrets, Loaded};
-pub use manifest::Setting;
+pub use manifest::{ManifestNames, Setting, manifest_schema};
 pub use name::{MAX_NAME_BYTES, SecretName};
 pub use provider::SecretProvider;
 pub use provider_url::ProviderUrl;

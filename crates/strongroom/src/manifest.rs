@@ -18,9 +18,12 @@ use crate::{snapshot, trust};
 mod audit;
 mod document;
 mod layers;
+mod names;
 mod read;
 mod schema;
 
+pub use names::ManifestNames;
+pub use schema::manifest_schema;
 pub(crate) use schema::suggest;
 
 /// The name of the manifest in the working directory.

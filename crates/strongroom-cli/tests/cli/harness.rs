@@ -117,7 +117,10 @@ impl Room {
             .unwrap();
         // The command may end before it reads its input.
         let _ = child.stdin.take().unwrap().write_all(input);
-        Ran(child.wait_with_output().unwrap())
+        let output = child.wait_with_output().unwrap();
+        #[cfg(unix)]
+        crate::schemas::check(arguments, &output.stdout);
+        Ran(output)
     }
 }
 

@@ -15,6 +15,8 @@ mod audit;
 mod canary;
 mod chain;
 mod codes;
+#[cfg(unix)]
+mod completion;
 mod doctor;
 mod environment;
 mod files;
@@ -35,6 +37,8 @@ mod prompts;
 mod readme;
 #[cfg(unix)]
 mod rotate;
+#[cfg(unix)]
+mod schemas;
 #[cfg(unix)]
 mod sealed;
 #[cfg(unix)]

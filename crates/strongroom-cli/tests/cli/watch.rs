@@ -87,7 +87,9 @@ impl Watching {
     }
 
     fn json(&mut self) -> Value {
-        serde_json::from_str(&self.line()).unwrap()
+        let line = self.line();
+        crate::schemas::check(&["watch", "--format", "json"], line.as_bytes());
+        serde_json::from_str(&line).unwrap()
     }
 
     fn signal(&self, signal: Signal) {

@@ -10,10 +10,10 @@ use crate::audit::{HEAD_EVERY, KeySource, LogSettings, MAX_BYTES, Reads, Setting
 use crate::error::Result;
 use crate::name::SecretName;
 
-const BYTES: RangeInclusive<u64> = 4_096..=1_u64 << 40;
-const EVENTS: RangeInclusive<u64> = 1..=1_000_000_000;
-const FILES: RangeInclusive<u64> = 1..=100_000;
-const AGE: RangeInclusive<Duration> = Duration::from_secs(60)..=YEARS;
+pub(super) const BYTES: RangeInclusive<u64> = 4_096..=1_u64 << 40;
+pub(super) const EVENTS: RangeInclusive<u64> = 1..=1_000_000_000;
+pub(super) const FILES: RangeInclusive<u64> = 1..=100_000;
+pub(super) const AGE: RangeInclusive<Duration> = Duration::from_secs(60)..=YEARS;
 const YEARS: Duration = Duration::from_secs(30 * 366 * 24 * 60 * 60);
 
 impl Reader<'_> {

@@ -14,16 +14,17 @@ use crate::layers::{self, limit, retry};
 use crate::refresh;
 use crate::snapshot;
 
-const ATTEMPTS: RangeInclusive<u32> = 1..=10;
-const DEADLINE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(600);
-const CONCURRENCY: RangeInclusive<u32> = 1..=1024;
-const TTL: RangeInclusive<Duration> = Duration::from_secs(1)..=DAYS;
-const MAX_STALE: RangeInclusive<Duration> = Duration::from_secs(1)..=DAYS;
-const NEGATIVE_TTL: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(600);
-const OVERLAP: RangeInclusive<Duration> = Duration::ZERO..=DAYS;
+pub(super) const ATTEMPTS: RangeInclusive<u32> = 1..=10;
+pub(super) const DEADLINE: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(600);
+pub(super) const CONCURRENCY: RangeInclusive<u32> = 1..=1024;
+pub(super) const TTL: RangeInclusive<Duration> = Duration::from_secs(1)..=DAYS;
+pub(super) const MAX_STALE: RangeInclusive<Duration> = Duration::from_secs(1)..=DAYS;
+pub(super) const NEGATIVE_TTL: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(600);
+pub(super) const OVERLAP: RangeInclusive<Duration> = Duration::ZERO..=DAYS;
 const DAYS: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-const MAX_AGE: RangeInclusive<Duration> = Duration::from_secs(60)..=snapshot::LONGEST;
-const PER_SECOND: RangeInclusive<u32> = 1..=10_000;
+pub(super) const MAX_AGE: RangeInclusive<Duration> = Duration::from_secs(60)..=snapshot::LONGEST;
+pub(super) const PER_SECOND: RangeInclusive<u32> = 1..=10_000;
 
 impl Reader<'_> {
     pub(super) fn layers(&mut self, dict: &Dict) -> Result<layers::Settings> {

@@ -88,10 +88,10 @@ pub(super) fn read(
 }
 
 /// The most secrets that a manifest may declare.
-const MAX_SECRETS: usize = 1024;
+pub(super) const MAX_SECRETS: usize = 1024;
 
 /// The most providers that a manifest may name.
-const MAX_PROVIDERS: usize = 64;
+pub(super) const MAX_PROVIDERS: usize = 64;
 
 pub(super) struct Reader<'a> {
     document: &'a Document,

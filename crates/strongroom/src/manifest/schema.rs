@@ -1,4 +1,4 @@
-//! The keys that a manifest may have, level by level.
+//! The keys that a manifest may have, level by level: the check that it has no others, and its JSON Schema.
 
 use figment::value::{Dict, Value};
 
@@ -7,52 +7,15 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::rails::Rail;
 use crate::report::Finding;
 
-const TOP: &[&str] = &[
-    "provider",
-    "allow_providers",
-    "providers",
-    "policy",
-    "retry",
-    "limit",
-    "cache",
-    "snapshot",
-    "audit",
-    "secrets",
-];
-const DEPLOYMENTS: &[&str] = &["default", "development", "test", "staging", "production"];
-const POLICY: &[&str] = &["min_length", "rotate_after"];
-const RETRY: &[&str] = &["attempts", "deadline"];
-const LIMIT: &[&str] = &["concurrency", "per_second"];
-const CACHE: &[&str] = &["ttl", "max_stale", "negative_ttl", "overlap"];
-const SNAPSHOT: &[&str] = &["path", "key_file", "max_age"];
-const AUDIT: &[&str] = &[
-    "path",
-    "key_file",
-    "key_secret",
-    "service",
-    "reads",
-    "fail_closed",
-    "max_bytes",
-    "max_age",
-    "keep",
-    "keep_for",
-    "head_every",
-    "sync",
-];
-const SECRET: &[&str] = &[
-    "kind",
-    "description",
-    "env",
-    "required",
-    "default",
-    "source",
-    "encoding",
-    "min_length",
-    "length",
-    "rotate_after",
-];
-const SOURCE: &[&str] = &["provider", "id", "name", "field", "lease"];
+mod json;
+mod keys;
+#[cfg(test)]
+mod tests;
 
+pub use json::manifest_schema;
+use keys::{Form, Key};
+
+const DEPLOYMENTS: &[&str] = &["default", "development", "test", "staging", "production"];
 /// Refuses every unknown key of a document, in the profiles that are not in use too: a slip in
 /// `[production]` should show on the laptop.
 pub(super) fn check(document: &Document) -> Result<()> {
@@ -89,42 +52,52 @@ pub(super) fn check_profile(
     path: &mut Vec<String>,
     place: &dyn Fn(&[String]) -> String,
 ) -> Result<()> {
-    let mut top = TOP.to_vec();
+    let mut top: Vec<_> = keys::PROFILE.iter().map(|key| key.name).collect();
     top.extend(Rail::ALL.iter().map(|rail| rail.override_key()));
     check_level(dict, &top, path, place)?;
-    for (section, keys) in [
-        ("policy", POLICY),
-        ("retry", RETRY),
-        ("limit", LIMIT),
-        ("cache", CACHE),
-        ("snapshot", SNAPSHOT),
-        ("audit", AUDIT),
-    ] {
-        if let Some(Value::Dict(_, dict)) = dict.get(section) {
-            path.push(section.to_owned());
-            check_level(dict, keys, path, place)?;
-            path.pop();
-        }
-    }
-    let Some(Value::Dict(_, secrets)) = dict.get("secrets") else {
-        return Ok(());
-    };
-    path.push("secrets".to_owned());
-    for (name, secret) in secrets {
-        let Value::Dict(_, secret) = secret else {
+    check_tables(dict, keys::PROFILE, path, place)
+}
+
+/// Refuses every unknown key of the tables below one. What is no table is left to the reader.
+fn check_tables(
+    dict: &Dict,
+    keys: &[Key],
+    path: &mut Vec<String>,
+    place: &dyn Fn(&[String]) -> String,
+) -> Result<()> {
+    for key in keys {
+        let Some(Value::Dict(_, inner)) = dict.get(key.name) else {
             continue;
         };
-        path.push(name.clone());
-        check_level(secret, SECRET, path, place)?;
-        if let Some(Value::Dict(_, source)) = secret.get("source") {
-            path.push("source".to_owned());
-            check_level(source, SOURCE, path, place)?;
-            path.pop();
+        path.push(key.name.to_owned());
+        match key.form {
+            Form::Table(keys) | Form::NameOrTable(keys) => check_table(inner, keys, path, place)?,
+            Form::Secrets { keys, .. } => {
+                for (name, secret) in inner {
+                    let Value::Dict(_, secret) = secret else {
+                        continue;
+                    };
+                    path.push(name.clone());
+                    check_table(secret, keys, path, place)?;
+                    path.pop();
+                }
+            }
+            _ => {}
         }
         path.pop();
     }
-    path.pop();
     Ok(())
+}
+
+fn check_table(
+    dict: &Dict,
+    keys: &[Key],
+    path: &mut Vec<String>,
+    place: &dyn Fn(&[String]) -> String,
+) -> Result<()> {
+    let names: Vec<_> = keys.iter().map(|key| key.name).collect();
+    check_level(dict, &names, path, place)?;
+    check_tables(dict, keys, path, place)
 }
 
 fn check_level(
