@@ -8,9 +8,10 @@ use strongroom::{Connection, ErrorKind, Finding, Secret, SecretName};
 use crate::context::Context;
 use crate::exit::{CHECK_FAILED, FINE, Failure, Outcome, code};
 use crate::inventory::{self, Inventory};
+use crate::paint::Span;
 use crate::run_key::RunKey;
 use crate::side::{Side, check_apart};
-use crate::table;
+use crate::table::Table;
 
 /// Show which secrets differ between two providers
 ///
@@ -245,14 +246,11 @@ impl Body {
         }
         rows.sort();
         if !rows.is_empty() {
-            let head = vec!["NAME".to_owned(), "STATE".to_owned()];
-            let rows = rows
-                .into_iter()
-                .map(|(name, state)| vec![name.to_string(), state]);
-            let rows: Vec<_> = std::iter::once(head).chain(rows).collect();
-            context
-                .screen
-                .text(&table::layout(&rows, table::terminal_width()))?;
+            let mut table = Table::new(["NAME", "STATE"]);
+            for (name, state) in rows {
+                table.row([name.to_string(), state].map(Span::from));
+            }
+            table.show(&context.screen)?;
         }
         if !self.reused.is_empty() {
             let message = format!("{} of A's values stand in B too", self.reused.len());

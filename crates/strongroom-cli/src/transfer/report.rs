@@ -6,8 +6,9 @@ use strongroom::{Error, SecretName};
 use super::plan::{Action, Step};
 use crate::context::Context;
 use crate::exit::{Failure, Outcome};
+use crate::paint::Span;
 use crate::report::ErrorBody;
-use crate::table;
+use crate::table::Table;
 
 /// Everything that can be told.
 pub(super) struct Told {
@@ -61,8 +62,7 @@ impl Told {
             return context.screen.json(&self.body());
         }
         if self.dry_run && !self.steps.is_empty() {
-            let text = table::layout(&self.rows(), table::terminal_width());
-            context.screen.text(&text)?;
+            self.table().show(&context.screen)?;
         }
         let count = |action| self.names(action).len();
         let written = count(Action::Create).saturating_add(count(Action::Overwrite));
@@ -136,28 +136,26 @@ impl Told {
         }
     }
 
-    fn rows(&self) -> Vec<Vec<String>> {
-        let renamed = self
-            .steps
-            .iter()
-            .any(|step| step.entry.from != step.entry.name.as_str());
-        let row = |name: &str, action: &str, from: &str| {
-            let from = renamed.then(|| from.to_owned());
-            [name.to_owned(), action.to_owned()]
-                .into_iter()
-                .chain(from)
-                .collect()
+    /// The plan as a table, with the former names where any changes.
+    fn table(&self) -> Table {
+        let is_renamed = |step: &Step| step.entry.from != step.entry.name.as_str();
+        let spans = |step: &Step| {
+            let name = Span::from(step.entry.name.as_str());
+            (name, Span::from(step.action.as_str()))
         };
-        let rows = self.steps.iter().map(|step| {
-            row(
-                step.entry.name.as_str(),
-                step.action.as_str(),
-                &step.entry.from,
-            )
-        });
-        std::iter::once(row("NAME", "ACTION", "FROM"))
-            .chain(rows)
-            .collect()
+        if !self.steps.iter().any(is_renamed) {
+            let mut table = Table::new(["NAME", "ACTION"]);
+            for (name, action) in self.steps.iter().map(spans) {
+                table.row([name, action]);
+            }
+            return table;
+        }
+        let mut table = Table::new(["NAME", "ACTION", "FROM"]);
+        for step in &self.steps {
+            let (name, action) = spans(step);
+            table.row([name, action, Span::from(step.entry.from.as_str())]);
+        }
+        table
     }
 }
 
