@@ -50,6 +50,9 @@
 //! "anchors":[{"subject","epoch","seal"}]}`; `audit show` one object a line: `{"schema":1,"seq","time","operation",
 //! "outcome","detail","name","version","provider","service","user","process","duration"}`, times in milliseconds.
 //!
+//! A finding is `{"severity","name","rule","message","help","needed_by"}`: `needed_by` is the type and field
+//! that need the secret, where a service declares it. All but severity, rule and message may be missing.
+//!
 //! `doctor` writes `{"schema":1,"ok","configuration":[…],"providers":[{"provider","address",
 //! "checks":[…],"policy"}]}`: `provider` is a name of the manifest's `providers`, or null for the chosen
 //! one; `policy` may be missing. A check is `{"subject","outcome","detail","help","kind"}`: `outcome` is
@@ -65,6 +68,7 @@ use tracing_subscriber::EnvFilter;
 mod args;
 mod commands;
 mod context;
+mod declared;
 mod exit;
 mod files;
 mod interrupts;

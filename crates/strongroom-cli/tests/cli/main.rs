@@ -15,6 +15,7 @@ mod audit;
 mod canary;
 mod chain;
 mod codes;
+mod declared;
 mod doctor;
 mod environment;
 mod files;
