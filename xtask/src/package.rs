@@ -10,7 +10,7 @@ use crate::command::{cargo, output, program, run as run_command};
 use crate::workspace::{Workspace, root};
 
 /// The crates that are published.
-const CRATES: [&str; 2] = ["strongroom", "strongroom-cli"];
+const CRATES: [&str; 3] = ["strongroom-derive", "strongroom", "strongroom-cli"];
 
 /// What a package may hold besides Rust sources and the cases of the tests.
 const SINGLE: &[&str] = &[
@@ -112,6 +112,8 @@ fn belongs(path: &str) -> bool {
         || ["src/", "tests/", "examples/"].into_iter().any(is_source)
         // The cases of the command line are files and folders of any name.
         || path.starts_with("tests/cmd/")
+        // What the compiler says of each misuse of the derive.
+        || (path.starts_with("tests/misuse/") && path.ends_with(".stderr"))
 }
 
 #[cfg(test)]

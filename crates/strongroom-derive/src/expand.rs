@@ -114,7 +114,7 @@ fn take(field: &Field<'_>) -> TokenStream {
     let (label, inner) = (&field.label, field.inner);
     // What the type can't do is shown at the type.
     let call = |method: &str| {
-        let method = Ident::new(method, Span::call_site());
+        let method = Ident::new(method, inner.span());
         quote_spanned!(inner.span()=> fields.#method::<#inner>)
     };
     let arguments = match &field.shape {

@@ -41,7 +41,26 @@ impl Field for LiveSecret {
 
 impl Field for SecretString {
     fn take(found: &Loaded<'_>, name: &str) -> Result<Self> {
+        // EXPOSES: to the `SecretString` of a field, which wipes its copy
         found.get(name)?.to_secret_string()
+    }
+}
+
+/// A type that is parsed from the text of a secret.
+#[diagnostic::on_unimplemented(
+    message = "a field of type `{Self}` can't be parsed from the text of a secret",
+    label = "not a type with `FromStr`",
+    note = "`#[secret(parse)]` asks for `std::str::FromStr`; a type with fields of its own needs `#[secret(nested)]`"
+)]
+pub trait Parse: Sized {
+    /// Parses a text. The type's own error may hold the text, and goes no further.
+    fn parse(text: &str) -> Option<Self>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: FromStr> Parse for T {
+    fn parse(text: &str) -> Option<Self> {
+        text.parse().ok()
     }
 }
 
@@ -95,13 +114,13 @@ impl<'a> Fields<'a> {
     }
 
     /// Takes a field that is parsed from the text.
-    pub fn parsed<T: FromStr>(&mut self, field: &str, name: &str, type_name: &str) -> Option<T> {
+    pub fn parsed<T: Parse>(&mut self, field: &str, name: &str, type_name: &str) -> Option<T> {
         let parsed = parse(self.found, name, type_name);
         self.keep(field, name, parsed)
     }
 
     /// Takes a field that is parsed from the text, which may be absent.
-    pub fn parsed_optional<T: FromStr>(
+    pub fn parsed_optional<T: Parse>(
         &mut self,
         field: &str,
         name: &str,
@@ -197,12 +216,10 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Parses a value's text. The error of the type's own parser may hold the text, and goes no further.
-fn parse<T: FromStr>(found: &Loaded<'_>, name: &str, type_name: &str) -> Result<T> {
+fn parse<T: Parse>(found: &Loaded<'_>, name: &str, type_name: &str) -> Result<T> {
     let secret = found.get(name)?;
     // EXPOSES: to the parser of the type that the service chose for this field
-    let parsed = secret.expose_str()?.parse();
-    parsed.map_err(|_| {
+    T::parse(secret.expose_str()?).ok_or_else(|| {
         Error::new(
             ErrorKind::Malformed,
             format!("the value is no `{type_name}`"),

@@ -1,14 +1,11 @@
 //! `validate`: what a boot would say.
 
-use std::io;
-use std::path::{Path, PathBuf};
-
 use serde::Serialize;
-use strongroom::{Declared, Deployment, Error, ErrorKind, Validation, declaration};
+use strongroom::{Deployment, Error, ErrorKind, Validation};
 
 use crate::context::Context;
+use crate::declared::Declaration;
 use crate::exit::{self, CHECK_FAILED, FINE, Failure, Outcome};
-use crate::files;
 
 /// Check every declared secret and the guard rails, as a service's boot would
 ///
@@ -27,10 +24,8 @@ Examples:
   strongroom check --quiet && deploy"
 )]
 pub(crate) struct Args {
-    /// Check what this file declares too, which a service wrote by `strongroom::declaration`; `-` is
-    /// standard input
-    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
-    declared: Option<PathBuf>,
+    #[command(flatten)]
+    declaration: Declaration,
 }
 
 #[derive(Serialize)]
@@ -51,11 +46,7 @@ struct Flat<'a> {
 }
 
 pub(crate) fn run(args: &Args, context: &Context<'_>) -> Outcome {
-    let declared = match &args.declared {
-        Some(file) => read(file)?,
-        None => Vec::new(),
-    };
-    context.connected_quietly_for(declared, async |connection| {
+    context.connected_quietly_for(args.declaration.read()?, async |connection| {
         let validation = connection.validate().await;
         let provider = connection.describe().address;
         let deployment = connection.rails().deployment();
@@ -93,22 +84,6 @@ pub(crate) fn run(args: &Args, context: &Context<'_>) -> Outcome {
             .done(&format!("ok: {subject} ({provider}, {deployment})"));
         Ok(FINE)
     })
-}
-
-/// Reads what a service declares.
-fn read(file: &Path) -> Result<Vec<Declared>, Error> {
-    if file == "-" {
-        return declaration::read("standard input", io::stdin().lock());
-    }
-    let name = file.display().to_string();
-    let bytes = match files::read(file, declaration::MAX_BYTES) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
-            return declaration::read(&name, io::repeat(b' '));
-        }
-        Err(error) => return Err(files::failed("read", file, error)),
-    };
-    declaration::read(&name, bytes.as_slice())
 }
 
 fn failed(validation: Validation, inconclusive: Option<ErrorKind>, provider: &str) -> Failure {

@@ -17,6 +17,7 @@ mod chain;
 mod codes;
 #[cfg(unix)]
 mod completion;
+mod declared;
 mod doctor;
 mod environment;
 mod files;

@@ -127,13 +127,22 @@ fn what_is_wrong_is_said_with_its_place_and_never_repeated() {
 }
 
 #[test]
-fn what_is_too_large_is_not_read() {
+fn the_size_is_bounded() {
     let said = read("-", std::io::repeat(b' ')).unwrap_err().to_string();
     assert_eq!(said, "-: it is larger than 1 MiB");
     let said = read("-", &[0xff, 0xfe][..]).unwrap_err().to_string();
     assert!(said.contains("not UTF-8"), "{said}");
-    let many = vec![full().remove(1); 1025];
-    assert!(refusal(&to_json(&many)).contains("more than 1024"));
+    let of_size = |bytes: usize| {
+        let json = to_json(&full());
+        let blanks = " ".repeat(bytes - json.len());
+        json + &blanks
+    };
+    assert!(read("-", of_size(MAX_BYTES).as_bytes()).is_ok());
+    assert!(parse("-", &of_size(MAX_BYTES)).is_ok());
+    assert!(refusal(&of_size(MAX_BYTES + 1)).contains("larger than 1 MiB"));
+    let many = |count| to_json(&vec![full().remove(1); count]);
+    assert_eq!(parse("-", &many(1024)).unwrap().len(), 1024);
+    assert!(refusal(&many(1025)).contains("more than 1024"));
 }
 
 proptest! {

@@ -1,5 +1,6 @@
 use figment::Figment;
 use figment::providers::Serialized;
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
@@ -94,6 +95,19 @@ fn text_of(text: &str) -> String {
     let error = text.parse::<LiveRef>().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Malformed);
     format!("{error} {error:?} {:?}", error.help())
+}
+
+proptest! {
+    #[test]
+    fn what_is_no_reference_is_never_repeated(text in "(secret:)?\\PC{0,40}") {
+        match text.parse::<SecretRef>() {
+            Ok(reference) => prop_assert_eq!(reference.to_string(), text),
+            Err(error) => {
+                let without = "".parse::<SecretRef>().unwrap_err();
+                prop_assert_eq!(format!("{error:?}"), format!("{without:?}"));
+            }
+        }
+    }
 }
 
 #[test]

@@ -209,6 +209,7 @@ impl FromStr for Chatty {
 }
 
 #[derive(Debug, FromSecrets)]
+#[allow(dead_code, reason = "it is never built")]
 struct Broken {
     #[secret(parse, kind = "opaque")]
     chatty: Chatty,
@@ -225,6 +226,7 @@ struct Broken {
 }
 
 #[derive(Debug, FromSecrets)]
+#[allow(dead_code, reason = "it is never built")]
 struct Inner {
     #[secret(nested, prefix = "")]
     own: Own,
