@@ -125,8 +125,8 @@ pub(crate) async fn select(
             }
         };
     }
-    let reading = Progress::start(screen, &format!("reading {address}"), None);
     let names = names(source, prefix, screen).await?;
+    let reading = Progress::start(screen, &format!("reading {address}"), None);
     let held = Inventory::read(source, &names.all).await;
     drop(reading);
     let mut values = held.complete(&address)?;

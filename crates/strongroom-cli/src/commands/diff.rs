@@ -265,7 +265,7 @@ impl Body {
             true if equal == 0 => format!("no secret is in {} or {}", self.a, self.b),
             true => format!("the same: {equal} in {} (A) and {} (B)", self.a, self.b),
             false => format!(
-                "{equal} more are equal in {} (A) and {} (B)",
+                "{equal} others are equal in {} (A) and {} (B)",
                 self.a, self.b
             ),
         });

@@ -15,8 +15,13 @@ mod audit;
 mod canary;
 mod chain;
 mod codes;
+#[cfg(unix)]
+mod copy;
+mod diff;
 mod doctor;
 mod environment;
+#[cfg(unix)]
+mod export;
 mod files;
 #[cfg(unix)]
 mod git;
@@ -25,6 +30,7 @@ mod harden;
 mod harness;
 #[cfg(unix)]
 mod hostile;
+mod import;
 mod program;
 #[cfg(unix)]
 mod progress;
