@@ -137,7 +137,7 @@ fn sides_that_mean_nothing_are_refused_without_repeating_them() {
     for (a, b, said) in [
         ("canary-Zq81-vK3x", "green", "no provider of this name"),
         ("bleu", "green", "did you mean `blue`"),
-        ("canary-Zq81-vK3x:x y", "green", "A can't be used"),
+        (":canary-Zq81-vK3x", "green", "A can't be used"),
         ("blue", "profile:stagin", "profiles are"),
         ("blue", "file:blue", "the same place"),
     ] {
@@ -166,4 +166,18 @@ fn a_secret_with_a_provider_of_its_own_is_not_compared() {
         .file("green/elsewhere", TOKEN);
     let found = diff(&room, "blue", "green", 0);
     assert_eq!(found["equal"], 0);
+}
+
+#[test]
+fn a_variable_by_which_a_dotenv_file_lists_a_name_is_no_secret_of_its_own() {
+    let room = room()
+        .file("blue/api/token", TOKEN)
+        .file("x.env", format!("API_TOKEN={TOKEN}\n"));
+    assert_eq!(diff(&room, "blue", "file:x.env", 0)["equal"], 1);
+    assert_eq!(diff(&room, "file:x.env", "blue", 0)["equal"], 1);
+    let room = room.file("x.env", "API_TOKEN=another-value\n");
+    assert_eq!(
+        diff(&room, "blue", "file:x.env", 1)["differing"],
+        json!(["api/token"])
+    );
 }

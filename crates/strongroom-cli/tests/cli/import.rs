@@ -338,13 +338,20 @@ fn names_are_given_and_collisions_found_before_any_write() {
     let ran = self::room()
         .run_with(&["import", "-", "--from", "json"], text)
         .ends(2);
-    assert!(ran.stderr().contains("both land on"), "{}", ran.stderr());
+    assert!(
+        ran.stderr().contains("share a spelling"),
+        "{}",
+        ran.stderr()
+    );
     let ran = room
         .run_with(&["import", "-", "--from", "dotenv", "--map", CANARY], b"")
         .ends(2);
     assert!(!ran.stderr().contains("canary"));
     let ran = room.run(&["import", "unknown.bin"]).ends(2);
     assert!(ran.stderr().contains("--from dotenv"), "{}", ran.stderr());
+    // As a pipe is whose first program failed.
+    room.run_with(&["import", "-", "--from", "dotenv"], b"")
+        .ends(1);
     room.run(&["import"]).ends(2);
     room.run(&["import", "none.env"]).ends(2);
 }
