@@ -8,6 +8,7 @@ use strongroom::{
 
 use crate::progress::Progress;
 use crate::report::Screen;
+use crate::run_key::RunKey;
 
 /// The names that concern one provider.
 pub(crate) struct Names {
@@ -89,7 +90,10 @@ impl Inventory {
             return Ok(self.values);
         };
         let count = self.failed.len();
-        let message = format!("{count} of the secrets can't be read from {place}");
+        let message = match count {
+            1 => format!("a secret can't be read from {place}"),
+            count => format!("{count} secrets can't be read from {place}"),
+        };
         let finding = |(name, error): &(SecretName, Error)| {
             let help = error.help().unwrap_or_default();
             Finding::violation(Some(name), error.kind().as_str(), error.to_string(), help)
@@ -125,15 +129,19 @@ pub(crate) async fn select(
             }
         };
     }
-    let reading = Progress::start(screen, &format!("reading {address}"), None);
     let names = names(source, prefix, screen).await?;
+    let reading = Progress::start(screen, &format!("reading {address}"), None);
     let held = Inventory::read(source, &names.all).await;
     drop(reading);
     let mut values = held.complete(&address)?;
     let documents = documents(&names.all);
     for document in &documents {
         check_fields(document, &values)?;
-        values.remove(document);
+        if values.remove(document).is_none() {
+            let message = "it holds fields, of which those alone are taken that are known by name";
+            let help = "declare every field that is meant, as `path#field`";
+            screen.warnings(&[Finding::warning(Some(document), "fields", message, help)]);
+        }
     }
     let hidden = |name: &&SecretName| !values.contains_key(*name) && !documents.contains(*name);
     match names.listed.iter().find(hidden) {
@@ -172,6 +180,32 @@ fn fields_unknown(name: &SecretName) -> Error {
             "nothing was written; declare each as `path#field` in the manifest, or name what is to \
              be copied by --only",
         )
+}
+
+/// Finds the names that are a variable by which the provider merely lists another name, as a dotenv file
+/// does what nobody declared: there both lead to the same value.
+pub(crate) fn aliases(held: &Inventory, key: &RunKey) -> Result<BTreeSet<SecretName>> {
+    let mut by_variable: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for (name, value) in &held.values {
+        by_variable
+            .entry(name.to_variable())
+            .or_default()
+            .push((name, value));
+    }
+    let mut aliases = BTreeSet::new();
+    for (variable, same) in by_variable {
+        let itself = same.iter().find(|(name, _)| name.as_str() == variable);
+        let Some((alias, value)) = itself else {
+            continue;
+        };
+        let tag = key.tag(value)?;
+        for (name, value) in &same {
+            if name != alias && key.tag(value)? == tag {
+                aliases.insert((*alias).clone());
+            }
+        }
+    }
+    Ok(aliases)
 }
 
 /// Finds the names without a field beside which names with fields stand: of these the field is meant,

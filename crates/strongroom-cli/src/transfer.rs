@@ -147,6 +147,7 @@ async fn plan(
                 .with_help("nothing was written; give one of them another name"));
         }
     }
+    check_apart(&entries, target)?;
     for entry in &entries {
         if declared(target, &entry.name).is_some_and(|known| !inventory::is_held_here(known)) {
             let message = "the manifest's `source` has it from another provider";
@@ -172,6 +173,24 @@ async fn plan(
         return Err(Error::new(ErrorKind::Unsupported, message));
     }
     Ok(steps)
+}
+
+/// Refuses two names that are one variable, where each is found by its variable too: in plain files.
+fn check_apart(entries: &[Entry], target: &Connection) -> Result<()> {
+    if target.describe().scheme != "file" {
+        return Ok(());
+    }
+    let mut variables = BTreeMap::new();
+    for Entry { name, .. } in entries {
+        if let Some(other) = variables.insert(name.to_variable(), name) {
+            let place = target.describe().address;
+            let message = format!("it and `{other}` share a spelling in {place}");
+            return Err(Error::new(ErrorKind::Config, message)
+                .with_name(name)
+                .with_help("nothing was written; rename one of them"));
+        }
+    }
+    Ok(())
 }
 
 /// Holds every value that is to be written against the policy, as `set` does.

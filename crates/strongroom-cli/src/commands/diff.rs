@@ -9,6 +9,7 @@ use crate::context::Context;
 use crate::exit::{CHECK_FAILED, FINE, Failure, Outcome, code};
 use crate::inventory::{self, Inventory};
 use crate::paint::Span;
+use crate::progress::Progress;
 use crate::run_key::RunKey;
 use crate::side::{Side, check_apart};
 use crate::table::Table;
@@ -128,14 +129,31 @@ async fn compare(
             names.remove(known.name.as_str());
         });
     }
+    let reading = Progress::start(&context.screen, "reading both sides", None);
     let mut held_a = Inventory::read(a, &names).await;
     let mut held_b = Inventory::read(b, &names).await;
+    drop(reading);
     // A document that one side can't read as a whole is compared by its fields.
     for name in inventory::documents(&names) {
         if !(held_a.values.contains_key(&name) && held_b.values.contains_key(&name)) {
             names.remove(&name);
             held_a.values.remove(&name);
             held_b.values.remove(&name);
+        }
+    }
+    let key = RunKey::random()?;
+    let (in_a, in_b) = (
+        inventory::aliases(&held_a, &key)?,
+        inventory::aliases(&held_b, &key)?,
+    );
+    for name in in_a.union(&in_b) {
+        let elsewhere = |held: &Inventory, aliases: &BTreeSet<_>| {
+            held.values.contains_key(name) && !aliases.contains(name)
+        };
+        if !elsewhere(&held_a, &in_a) && !elsewhere(&held_b, &in_b) {
+            names.remove(name);
+            held_a.values.remove(name);
+            held_b.values.remove(name);
         }
     }
     let mut unread = Vec::new();
@@ -175,7 +193,7 @@ async fn compare(
         reused: Vec::new(),
         unread,
     };
-    body.sort(names, &held_a.values, &held_b.values, separate)?;
+    body.sort(names, &held_a.values, &held_b.values, separate, &key)?;
     Ok(body)
 }
 
@@ -187,8 +205,8 @@ impl Body {
         a: &BTreeMap<SecretName, Secret>,
         b: &BTreeMap<SecretName, Secret>,
         separate: bool,
+        key: &RunKey,
     ) -> strongroom::Result<()> {
-        let key = RunKey::random()?;
         let mut in_a: HashMap<_, Vec<&SecretName>> = HashMap::new();
         for (name, value) in a {
             if value.len() >= TELLING_BYTES {
@@ -253,7 +271,10 @@ impl Body {
             table.show(&context.screen)?;
         }
         if !self.reused.is_empty() {
-            let message = format!("{} of A's values stand in B too", self.reused.len());
+            let message = match self.reused.len() {
+                1 => "a value of A stands in B too".to_owned(),
+                all => format!("values of A stand in B too, in {all} places"),
+            };
             let help = "whoever reads one side can use the other: rotate one of the two";
             let finding = Finding::warning(None, "reused", message, help);
             context.screen.warnings(&[finding]);
@@ -263,7 +284,7 @@ impl Body {
             true if equal == 0 => format!("no secret is in {} or {}", self.a, self.b),
             true => format!("the same: {equal} in {} (A) and {} (B)", self.a, self.b),
             false => format!(
-                "{equal} more are equal in {} (A) and {} (B)",
+                "{equal} others are equal in {} (A) and {} (B)",
                 self.a, self.b
             ),
         });

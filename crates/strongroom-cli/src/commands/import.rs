@@ -84,6 +84,12 @@ pub(crate) fn run(args: &Args, context: &Context<'_>) -> Outcome {
         (Some(file), format) => {
             let (origin, text) = text(file)?;
             let found = format.read(text, &origin, &context.env)?;
+            if found.is_empty() {
+                let message = format!("{origin} holds no value");
+                return Err(Error::new(ErrorKind::Malformed, message)
+                    .with_help("the command before the pipe may have failed")
+                    .into());
+            }
             (origin, Some(found))
         }
     };

@@ -94,11 +94,11 @@ fn split(text: &[u8]) -> Vec<Zeroizing<Vec<u8>>> {
     let mut document = Zeroizing::new(Vec::with_capacity(text.len().saturating_add(1)));
     let (mut filled, mut lines) = (false, 0_usize);
     for line in text.split_inclusive(|byte| *byte == b'\n') {
-        if is_marker(line) && filled {
+        if is_marker(line) {
             let mut next = Zeroizing::new(Vec::with_capacity(text.len().saturating_add(1)));
             next.resize(lines, b'\n');
-            documents.push(std::mem::replace(&mut document, next));
-            filled = false;
+            let ended = std::mem::replace(&mut document, next);
+            documents.extend(std::mem::take(&mut filled).then_some(ended));
         }
         filled |= !is_empty(line);
         document.extend_from_slice(line);

@@ -18,8 +18,12 @@ mod codes;
 #[cfg(unix)]
 mod completion;
 mod declared;
+mod copy;
+mod diff;
 mod doctor;
 mod environment;
+#[cfg(unix)]
+mod export;
 mod files;
 #[cfg(unix)]
 mod git;
@@ -28,6 +32,7 @@ mod harden;
 mod harness;
 #[cfg(unix)]
 mod hostile;
+mod import;
 mod program;
 #[cfg(unix)]
 mod progress;
