@@ -50,6 +50,9 @@
 //! "anchors":[{"subject","epoch","seal"}]}`; `audit show` one object a line: `{"schema":1,"seq","time","operation",
 //! "outcome","detail","name","version","provider","service","user","process","duration"}`, times in milliseconds.
 //!
+//! `doctor --fix` writes `{"schema":1,"dry_run","fixes":[{"path","action","outcome","why"}]}`: `outcome` is
+//! `fixed`, `would_fix` or `left`, and only what is left has a `why`.
+//!
 //! `doctor` writes `{"schema":1,"ok","configuration":[…],"providers":[{"provider","address",
 //! "checks":[…],"policy"}]}`: `provider` is a name of the manifest's `providers`, or null for the chosen
 //! one; `policy` may be missing. A check is `{"subject","outcome","detail","help","kind"}`: `outcome` is
