@@ -110,6 +110,8 @@ fn belongs(path: &str) -> bool {
     let is_source = |dir: &str| path.starts_with(dir) && path.ends_with(".rs");
     SINGLE.contains(&path)
         || ["src/", "tests/", "examples/"].into_iter().any(is_source)
+        // The style of the page that `inspect --html` writes.
+        || path == "src/commands/inspect/page.css"
         // The cases of the command line are files and folders of any name.
         || path.starts_with("tests/cmd/")
         // What the compiler says of each misuse of the derive.

@@ -240,12 +240,22 @@ pub(crate) fn parse_name(text: &str) -> Result<SecretName, Error> {
     SecretName::parse(text)
 }
 
-/// Adds the nearest declared name to an error about a name that is not declared.
-pub(crate) fn suggest(connection: &Connection, name: &SecretName, error: Error) -> Error {
+/// Adds a similar name to an error about a name that is not there: one that is declared, or else one that
+/// the provider holds, if it is asked without a network.
+pub(crate) async fn suggest(
+    connection: &Connection,
+    name: &SecretName,
+    error: Error,
+    context: &Context<'_>,
+) -> Error {
     if error.kind() != ErrorKind::Absent || connection.declaration(name.as_str()).is_some() {
         return error;
     }
-    match nearest(connection, name) {
+    let near = match nearest(connection, name) {
+        Some(near) => Some(near.clone()),
+        None => nearest_held(connection, name, context).await,
+    };
+    match near {
         Some(near) => {
             let help = match error.help() {
                 Some(help) => format!("did you mean `{near}`? Otherwise: {help}"),
@@ -257,15 +267,37 @@ pub(crate) fn suggest(connection: &Connection, name: &SecretName, error: Error) 
     }
 }
 
+/// Finds the name that the provider holds and that a mistyped one was probably meant to be.
+async fn nearest_held(
+    connection: &Connection,
+    name: &SecretName,
+    context: &Context<'_>,
+) -> Option<SecretName> {
+    let scheme = connection.describe().scheme;
+    let backend = context.backends().find(|known| known.scheme() == scheme)?;
+    if backend.is_remote() {
+        return None;
+    }
+    let held = connection.list("").await.ok()?;
+    most_like(name.as_str(), held, SecretName::as_str)
+}
+
 /// Finds the declared name that a mistyped one was probably meant to be.
 pub(crate) fn nearest<'a>(connection: &'a Connection, name: &SecretName) -> Option<&'a SecretName> {
-    let likeness = |known: &'a SecretName| {
-        let likeness = strsim::jaro_winkler(name.as_str(), known.as_str());
+    let declared = connection.declared().map(|declared| &declared.name);
+    most_like(name.as_str(), declared, |known| known.as_str())
+}
+
+/// Finds what a mistyped word was probably meant to be.
+pub(crate) fn most_like<T>(
+    typed: &str,
+    known: impl IntoIterator<Item = T>,
+    text: impl Fn(&T) -> &str,
+) -> Option<T> {
+    let likeness = known.into_iter().map(|known| {
+        let likeness = strsim::jaro_winkler(typed, text(&known));
         (likeness, known)
-    };
-    let declared = connection
-        .declared()
-        .map(|declared| likeness(&declared.name));
-    let (likeness, near) = declared.max_by(|(a, _), (b, _)| a.total_cmp(b))?;
+    });
+    let (likeness, near) = likeness.max_by(|(a, _), (b, _)| a.total_cmp(b))?;
     (likeness > 0.85).then_some(near)
 }

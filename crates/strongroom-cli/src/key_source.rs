@@ -177,7 +177,12 @@ pub(crate) fn takes_passphrase(connect: &Connect) -> bool {
 
 /// Where the user's own key of a sealed file is kept, beneath the configuration directory.
 pub(crate) fn default_key_file(config_dir: &Path, id: FileId) -> PathBuf {
-    config_dir.join(format!("strongroom/keys/{id}.key"))
+    default_keys_dir(config_dir).join(format!("{id}.key"))
+}
+
+/// The directory of all these keys.
+pub(crate) fn default_keys_dir(config_dir: &Path) -> PathBuf {
+    config_dir.join("strongroom/keys")
 }
 
 /// Reads a whole sealed file, in which nothing is secret.

@@ -60,7 +60,9 @@ impl Span {
             lines.push(self.with(line.to_owned()));
             rest = more;
         }
-        lines.push(self.with(rest.to_owned()));
+        if !rest.is_empty() || lines.is_empty() {
+            lines.push(self.with(rest.to_owned()));
+        }
         lines
     }
 

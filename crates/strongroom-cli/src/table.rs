@@ -183,8 +183,8 @@ mod tests {
         table.row(["api/token", "what it is for, in some words", "ok"].map(Span::from));
         assert_eq!(
             shown(&table, 36),
-            "NAME       TEXT               STATE\n\
-             api/token  what it is for,    ok\n           in some words"
+            "NAME       TEXT                STATE\n\
+             api/token  what it is for, in  ok\n           some words"
         );
     }
 

@@ -3,9 +3,11 @@
 use serde::Serialize;
 use strongroom::{Check, CheckOutcome, Error, ErrorKind, Examination, Examined};
 
-use crate::context::Context;
+use crate::context::{Context, most_like};
 use crate::exit::{self, CHECK_FAILED, FINE, Failure, Outcome};
 use crate::paint::{BAD, GOOD, Marks, STRONG, Span, WARNING};
+
+mod fix;
 
 /// Check everything on the way to the secrets: configuration, network, login, permissions
 ///
@@ -15,10 +17,17 @@ use crate::paint::{BAD, GOOD, Marks, STRONG, Span, WARNING};
 /// login, and whether each declared secret may be read; the least policy that allows it is printed.
 /// The exit code is 0 if no check failed, 5 if a backend can't be reached, 4 if our login is
 /// refused, and 1 for any other failed check.
+///
+/// With --fix nothing is examined. What can be repaired without asking is: a key, a passphrase, a .env or a
+/// plain secret file that others can read; a sealed file that others can write; a line in .gitignore for
+/// plain secrets; the merge driver that .gitattributes asks for; unfinished files of a crash. Only what
+/// belongs to you is touched, no link is followed, and no value is read. The exit code is 1 if something
+/// is left to you.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   strongroom doctor
+  strongroom doctor --fix --dry-run            what can be repaired here
   strongroom doctor --format json | jq '.providers[].checks[] | select(.outcome != \"ok\")'
   strongroom doctor --policy | vault policy write payments -")]
 pub(crate) struct Args {
@@ -28,6 +37,13 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PROVIDER", num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = "")]
     policy: Option<String>,
+    /// Repair what is safe to: permissions of our own files, what git should ignore and merge, what a
+    /// crash left behind; each is named
+    #[arg(long, conflicts_with = "policy")]
+    fix: bool,
+    /// With --fix: show what would be done, and change nothing
+    #[arg(long, requires = "fix")]
+    dry_run: bool,
 }
 
 #[derive(Serialize)]
@@ -43,6 +59,9 @@ struct PolicyBody<'a> {
 }
 
 pub(crate) fn run(args: &Args, context: &Context<'_>) -> Outcome {
+    if args.fix {
+        return fix::run(args.dry_run, context);
+    }
     let examination = context.examined()?;
     if let Some(provider) = &args.policy {
         let policy = policy(&examination, provider)?;
@@ -77,8 +96,15 @@ fn policy<'a>(examination: &'a Examination, provider: &str) -> Result<&'a str, F
                 .with_help(&check.help),
             None => {
                 let message = "no declared secret is read from a provider of this name";
-                Error::new(ErrorKind::Config, message)
-                    .with_help("it is a key of the manifest's `providers` that a `source` names")
+                let known = examination.providers.iter();
+                let known = known.filter_map(|examined| examined.provider.as_deref());
+                let help = match most_like(provider, known, |known| known) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => {
+                        "it is a key of the manifest's `providers` that a `source` names".into()
+                    }
+                };
+                Error::new(ErrorKind::Config, message).with_help(help)
             }
         };
         return Err(error.into());

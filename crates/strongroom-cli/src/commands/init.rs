@@ -12,7 +12,7 @@ use crate::exit::{FINE, Outcome};
 use crate::key_source::{self, Passphrase};
 
 mod deployment;
-mod git;
+pub(super) mod git;
 mod place;
 
 use deployment::Recorded;

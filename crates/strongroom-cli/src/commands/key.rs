@@ -7,7 +7,7 @@ use serde::Serialize;
 use strongroom::sealed_file::{NewSlot, SealedFile, SlotInfo, SlotKey};
 use strongroom::{Error, ErrorKind, Result};
 
-use crate::context::Context;
+use crate::context::{Context, most_like};
 use crate::exit::{FINE, Outcome};
 use crate::key_source::{Passphrase, read_key, write_key};
 use crate::paint::Span;
@@ -20,6 +20,11 @@ const HISTORY: &str = "what was readable before stays readable to whoever had a 
 
 /// Add, remove, replace and list the keys that open the sealed file
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  strongroom key list
+  strongroom key add anna --passphrase         a second key, for a second person
+  strongroom key remove anna")]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,
@@ -88,6 +93,11 @@ struct Rotate {
 
 /// List the slots
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  strongroom key list
+  strongroom key list --provider sealed:backup.sealed
+  strongroom key list --format json | jq -r '.slots[].label'")]
 struct List {}
 
 /// The keys of slots that stay, beside the one that opens the file here.
@@ -231,8 +241,11 @@ fn find(slots: &[SlotInfo], wanted: &[String]) -> Result<Vec<String>> {
             (Some(slot), None) => Ok(slot.id.clone()),
             (None, _) => {
                 let message = format!("there is no slot `{}`", text.escape_debug());
-                Err(Error::new(ErrorKind::Absent, message)
-                    .with_help("`strongroom key list` shows the slots"))
+                let help = match most_like(text, slots, |slot| slot.label.as_str()) {
+                    Some(near) => format!("did you mean `{}`?", near.label),
+                    None => "`strongroom key list` shows the slots".to_owned(),
+                };
+                Err(Error::new(ErrorKind::Absent, message).with_help(help))
             }
             (Some(_), Some(_)) => {
                 let message = format!("several slots are called `{text}`");

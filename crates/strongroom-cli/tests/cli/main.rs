@@ -26,6 +26,8 @@ mod environment;
 mod export;
 mod files;
 #[cfg(unix)]
+mod fix;
+#[cfg(unix)]
 mod git;
 #[cfg(target_os = "linux")]
 mod harden;
@@ -33,6 +35,8 @@ mod harness;
 #[cfg(unix)]
 mod hostile;
 mod import;
+#[cfg(unix)]
+mod page;
 mod program;
 #[cfg(unix)]
 mod progress;
