@@ -17,6 +17,8 @@ mod chain;
 mod codes;
 #[cfg(unix)]
 mod completion;
+#[cfg(unix)]
+mod deployments;
 mod doctor;
 mod environment;
 mod files;
