@@ -111,6 +111,8 @@ fn belongs(path: &str) -> bool {
     SINGLE.contains(&path)
         || ["src/", "tests/", "examples/"].into_iter().any(is_source)
         || (path.starts_with("src/schemas/") && path.ends_with(".json"))
+        // The style of the page that `inspect --html` writes.
+        || path == "src/commands/inspect/page.css"
         // The cases of the command line are files and folders of any name.
         || path.starts_with("tests/cmd/")
 }

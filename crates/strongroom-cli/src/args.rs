@@ -276,6 +276,66 @@ mod tests {
         }
     }
 
+    /// The command lines of ours in a line of the shell.
+    fn ours(line: &str) -> Vec<Vec<String>> {
+        let mut all = vec![vec![]];
+        let mut word: Option<String> = None;
+        let mut quote = None;
+        for c in line.chars().chain([' ']) {
+            match (quote, c) {
+                (Some(mark), c) if c == mark => quote = None,
+                (None, '\'' | '"') => {
+                    quote = Some(c);
+                    word.get_or_insert_default();
+                }
+                (None, ' ' | '|' | '&' | ';') => {
+                    all.last_mut().unwrap().extend(word.take());
+                    if c != ' ' {
+                        all.push(vec![]);
+                    }
+                }
+                (_, c) => word.get_or_insert_default().push(c),
+            }
+        }
+        let command = |words: Vec<String>| {
+            let redirected = |word: &String| !matches!(word.as_str(), "<" | ">");
+            let words = words.into_iter().take_while(redirected);
+            let words = words.skip_while(|word| word.contains('=') && !word.starts_with('-'));
+            words.collect::<Vec<_>>()
+        };
+        let named = |words: &Vec<String>| words.first().is_some_and(|first| first == "strongroom");
+        all.into_iter().map(command).filter(named).collect()
+    }
+
+    #[test]
+    fn every_command_teaches_by_examples_that_parse() {
+        fn check(command: &clap::Command, path: &str) {
+            let help = command.get_after_help().map(ToString::to_string);
+            let help = help.unwrap_or_else(|| panic!("{path} has no examples"));
+            let (_, examples) = help
+                .split_once("Examples:\n")
+                .unwrap_or_else(|| panic!("{path} has no examples"));
+            let examples = examples.lines().take_while(|line| line.starts_with("  "));
+            // A comment stands behind three blanks or more.
+            let lines = examples.map(|line| line.trim_start().split("   ").next().unwrap());
+            let lines: Vec<_> = lines.filter(|line| line.contains("strongroom")).collect();
+            assert!(lines.len() >= 2, "{path} has {} examples", lines.len());
+            for line in lines {
+                for words in ours(line) {
+                    let parsed = Cli::command().try_get_matches_from(&words);
+                    let parsed = parsed.and_then(|matches| Cli::from_arg_matches(&matches));
+                    assert!(parsed.is_ok(), "{path}: {line}: {:?}", parsed.err());
+                }
+            }
+            for sub in command.get_subcommands() {
+                if sub.get_name() != "help" {
+                    check(sub, &format!("{path} {}", sub.get_name()));
+                }
+            }
+        }
+        check(&Cli::command(), "strongroom");
+    }
+
     #[test]
     fn a_command_line_means_the_same_to_both_definitions() {
         for line in [

@@ -13,6 +13,7 @@ use strongroom::{
 use crate::args::Global;
 use crate::exit::Failure;
 use crate::key_source;
+use crate::progress::Progress;
 use crate::prompt;
 use crate::report::Screen;
 
@@ -122,7 +123,10 @@ impl<'a> Context<'a> {
     ) -> Result<T, Failure> {
         let builder = self.unlocked()?;
         self.block_on(async {
-            let connection = match builder.clone().connect().await {
+            let opening = self.opening(&builder);
+            let connected = builder.clone().connect().await;
+            drop(opening);
+            let connection = match connected {
                 Ok(connection) => connection,
                 Err(error) => {
                     // A mistyped variable is often why there is no connection.
@@ -142,6 +146,7 @@ impl<'a> Context<'a> {
     /// Examines everything that a boot depends on.
     pub(crate) fn examined(&self) -> Result<Examination, Failure> {
         let builder = self.unlocked()?;
+        let _opening = self.opening(&builder);
         self.block_on(async { Ok(builder.examine().await?) })
     }
 
@@ -155,7 +160,22 @@ impl<'a> Context<'a> {
             return Err(Error::new(ErrorKind::Config, message)
                 .with_help("name the file by --provider sealed:PATH"));
         }
+        let _opening = self.opening(&builder);
         SealedFile::connect(&connect)
+    }
+
+    /// Shows that a key is derived from a passphrase, where one opens the chosen file.
+    pub(crate) fn opening(&self, builder: &SecretsBuilder) -> Option<Progress> {
+        if !self.screen.shows_progress() {
+            return None;
+        }
+        let connect = builder.explain_connect().ok()?;
+        key_source::takes_passphrase(&connect).then(|| self.deriving())
+    }
+
+    /// Shows that a key is derived from a passphrase.
+    pub(crate) fn deriving(&self) -> Progress {
+        Progress::start(&self.screen, "deriving the key from the passphrase", None)
     }
 
     /// Runs a future on a runtime of this thread.
@@ -188,12 +208,22 @@ pub(crate) fn parse_name(text: &str) -> Result<SecretName, Error> {
     SecretName::parse(text)
 }
 
-/// Adds the nearest declared name to an error about a name that is not declared.
-pub(crate) fn suggest(connection: &Connection, name: &SecretName, error: Error) -> Error {
+/// Adds a similar name to an error about a name that is not there: one that is declared, or else one that
+/// the provider holds, if it is asked without a network.
+pub(crate) async fn suggest(
+    connection: &Connection,
+    name: &SecretName,
+    error: Error,
+    context: &Context<'_>,
+) -> Error {
     if error.kind() != ErrorKind::Absent || connection.declaration(name.as_str()).is_some() {
         return error;
     }
-    match nearest(connection, name) {
+    let near = match nearest(connection, name) {
+        Some(near) => Some(near.clone()),
+        None => nearest_held(connection, name, context).await,
+    };
+    match near {
         Some(near) => {
             let help = match error.help() {
                 Some(help) => format!("did you mean `{near}`? Otherwise: {help}"),
@@ -205,15 +235,37 @@ pub(crate) fn suggest(connection: &Connection, name: &SecretName, error: Error) 
     }
 }
 
+/// Finds the name that the provider holds and that a mistyped one was probably meant to be.
+async fn nearest_held(
+    connection: &Connection,
+    name: &SecretName,
+    context: &Context<'_>,
+) -> Option<SecretName> {
+    let scheme = connection.describe().scheme;
+    let backend = context.backends().find(|known| known.scheme() == scheme)?;
+    if backend.is_remote() {
+        return None;
+    }
+    let held = connection.list("").await.ok()?;
+    most_like(name.as_str(), held, SecretName::as_str)
+}
+
 /// Finds the declared name that a mistyped one was probably meant to be.
 pub(crate) fn nearest<'a>(connection: &'a Connection, name: &SecretName) -> Option<&'a SecretName> {
-    let likeness = |known: &'a SecretName| {
-        let likeness = strsim::jaro_winkler(name.as_str(), known.as_str());
+    let declared = connection.declared().map(|declared| &declared.name);
+    most_like(name.as_str(), declared, |known| known.as_str())
+}
+
+/// Finds what a mistyped word was probably meant to be.
+pub(crate) fn most_like<T>(
+    typed: &str,
+    known: impl IntoIterator<Item = T>,
+    text: impl Fn(&T) -> &str,
+) -> Option<T> {
+    let likeness = known.into_iter().map(|known| {
+        let likeness = strsim::jaro_winkler(typed, text(&known));
         (likeness, known)
-    };
-    let declared = connection
-        .declared()
-        .map(|declared| likeness(&declared.name));
-    let (likeness, near) = declared.max_by(|(a, _), (b, _)| a.total_cmp(b))?;
+    });
+    let (likeness, near) = likeness.max_by(|(a, _), (b, _)| a.total_cmp(b))?;
     (likeness > 0.85).then_some(near)
 }

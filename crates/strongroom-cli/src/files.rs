@@ -38,11 +38,36 @@ fn read_from(file: File, most: usize, size: usize) -> io::Result<Zeroizing<Vec<u
     }
 }
 
+/// The most bytes of a file that a line is added to, which is git's own limit for its files.
+pub(crate) const MAX_LINES: usize = 100 * 1024 * 1024;
+
+/// Adds a line to a file unless it has it; what is there stays. Reports whether it was added.
+///
+/// # Errors
+/// [`ErrorKind::Config`] if it can't be read or written, or a link stands there.
+pub(crate) fn add_line(path: &Path, line: &str) -> Result<bool> {
+    let found = match read(path, MAX_LINES) {
+        Ok(found) => String::from_utf8_lossy(&found).into_owned(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(failed("read", path, error)),
+    };
+    if found.lines().any(|known| known.trim() == line) {
+        return Ok(false);
+    }
+    let separator = match found.is_empty() || found.ends_with('\n') {
+        true => "",
+        false => "\n",
+    };
+    // Git follows no link here either.
+    append(path, &format!("{separator}{line}\n")).map_err(|error| failed("write", path, error))?;
+    Ok(true)
+}
+
 /// Adds a line to a file that a link leads to nowhere else, or creates it.
 ///
 /// # Errors
 /// Whatever makes it fail, among it that something else than a file is there.
-pub(crate) fn append(path: &Path, text: &str) -> io::Result<()> {
+fn append(path: &Path, text: &str) -> io::Result<()> {
     let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::NOFOLLOW;
     open(path, flags)?.write_all(text.as_bytes())
 }

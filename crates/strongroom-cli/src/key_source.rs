@@ -8,6 +8,7 @@ use strongroom::sealed_file::{FileId, Outline, SlotKey};
 use strongroom::{Connect, Error, ErrorKind, Result, Secret};
 use zeroize::Zeroizing;
 
+use crate::context::Context;
 use crate::files::{self, create, failed};
 use crate::prompt::{ask, ask_twice};
 
@@ -32,6 +33,14 @@ pub(crate) struct Passphrase {
 }
 
 impl Passphrase {
+    /// Does what derives a key from the passphrase, if one is given, and shows that it takes a while.
+    pub(crate) fn deriving<T>(&self, context: &Context<'_>, work: impl FnOnce() -> T) -> T {
+        let given =
+            self.passphrase || self.passphrase_file.is_some() || self.passphrase_fd.is_some();
+        let _deriving = given.then(|| context.deriving());
+        work()
+    }
+
     /// Reads the passphrase that is to be set; on a terminal it is asked for twice.
     pub(crate) fn new_key(&self) -> Result<Option<SlotKey>> {
         if self.passphrase {
@@ -158,9 +167,22 @@ pub(crate) fn wants_passphrase(connect: &Connect) -> bool {
         && !key.is_some_and(|key| key.exists())
 }
 
+/// Reports whether a passphrase opens the sealed file of an address.
+pub(crate) fn takes_passphrase(connect: &Connect) -> bool {
+    let given = connect.env.passphrase().is_some()
+        || connect.env.has("STRONGROOM_PASSPHRASE_FILE")
+        || connect.url.query("passphrase_file").is_some();
+    given && connect.url.scheme() == "sealed"
+}
+
 /// Where the user's own key of a sealed file is kept, beneath the configuration directory.
 pub(crate) fn default_key_file(config_dir: &Path, id: FileId) -> PathBuf {
-    config_dir.join(format!("strongroom/keys/{id}.key"))
+    default_keys_dir(config_dir).join(format!("{id}.key"))
+}
+
+/// The directory of all these keys.
+pub(crate) fn default_keys_dir(config_dir: &Path) -> PathBuf {
+    config_dir.join("strongroom/keys")
 }
 
 /// Reads a whole sealed file, in which nothing is secret.

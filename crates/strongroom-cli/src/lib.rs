@@ -44,9 +44,12 @@ mod exit;
 mod files;
 mod interrupts;
 mod key_source;
+mod paint;
+mod progress;
 mod prompt;
 mod report;
 mod table;
+mod tree;
 mod usage;
 
 use context::Context;
@@ -70,7 +73,8 @@ pub fn main_with(backends: &[Backend]) -> ExitCode {
         Err(args::Stop::Shown(code)) => code,
         Err(args::Stop::Wrong(failure)) => screen.failure(&before_run(failure)),
         Ok(args::Cli { global, command }) => {
-            screen = Screen::new(&global);
+            let env = Env::process();
+            screen = Screen::new(&global, &env);
             let core_limit = match hardened {
                 Ok(limit) => Some(limit),
                 Err(error) => {
@@ -80,7 +84,6 @@ pub fn main_with(backends: &[Backend]) -> ExitCode {
                     None
                 }
             };
-            let env = Env::process();
             let logs = log_to_stderr(&env, &screen).map_err(before_run);
             let outcome = logs.and_then(|()| {
                 let context = Context::new(env, backends, global, screen, core_limit);

@@ -10,10 +10,11 @@ use clap::ValueEnum;
 use clap::builder::styling::{AnsiColor, Style};
 use serde::Serialize;
 use serde_json::ser::Formatter;
-use strongroom::{Error, Finding, Report, SecretName, Severity};
+use strongroom::{Env, Error, Finding, Report, SecretName, Severity};
 
 use crate::args::{Color, Format, Global};
 use crate::exit::{Failure, output};
+use crate::paint::Marks;
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
@@ -28,14 +29,16 @@ pub(crate) struct Screen {
     format: Format,
     quiet: bool,
     color: Color,
+    unicode: bool,
 }
 
 impl Screen {
-    pub(crate) fn new(global: &Global) -> Self {
+    pub(crate) fn new(global: &Global, env: &Env) -> Self {
         Self {
             format: global.format,
             quiet: global.quiet,
             color: global.color,
+            unicode: is_unicode(env),
         }
     }
 
@@ -45,6 +48,7 @@ impl Screen {
             format: option(arguments, "--format"),
             quiet: false,
             color: option(arguments, "--color"),
+            unicode: true,
         }
     }
 
@@ -54,6 +58,16 @@ impl Screen {
 
     pub(crate) fn is_json(&self) -> bool {
         self.format == Format::Json
+    }
+
+    /// Reports whether the user's locale can show more than ASCII.
+    pub(crate) fn is_unicode(&self) -> bool {
+        self.unicode
+    }
+
+    /// Reports whether there is somebody at standard error who wants to see how work goes on.
+    pub(crate) fn shows_progress(&self) -> bool {
+        !self.quiet && !self.is_json() && io::stderr().is_terminal()
     }
 
     /// Reports whether standard error gets colours.
@@ -72,6 +86,20 @@ impl Screen {
         self.bytes(b"\n")
     }
 
+    /// Writes lines of [`Span`](crate::paint::Span)s to standard output, where they are the result; in colour
+    /// where that is wanted.
+    pub(crate) fn painted(&self, lines: &str) -> Result<(), Failure> {
+        output(self.write_painted(lines))
+    }
+
+    fn write_painted(&self, lines: &str) -> io::Result<()> {
+        let stdout = io::stdout();
+        let choice = self.choice(AutoStream::choice(&stdout));
+        let mut out = AutoStream::new(stdout.lock(), choice);
+        writeln!(out, "{lines}")?;
+        out.flush()
+    }
+
     /// Writes one JSON object, with the version of its form, to standard output.
     pub(crate) fn json(&self, body: &impl Serialize) -> Result<(), Failure> {
         output(write_json(body))
@@ -80,9 +108,14 @@ impl Screen {
     /// Writes one of many results, as a line of text or as a JSON object. Reports whether there is
     /// somebody who reads it.
     pub(crate) fn item(&self, text: &str, body: &impl Serialize) -> Result<bool, Failure> {
+        self.painted_item(&printable(text), body)
+    }
+
+    /// As [`item`](Self::item), of a line of [`Span`](crate::paint::Span)s.
+    pub(crate) fn painted_item(&self, line: &str, body: &impl Serialize) -> Result<bool, Failure> {
         let written = match self.is_json() {
             true => write_json(body),
-            false => write(format!("{}\n", printable(text)).as_bytes()),
+            false => self.write_painted(line),
         };
         let unread = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
         let is_read = !written.as_ref().is_err_and(unread);
@@ -152,14 +185,15 @@ impl Screen {
 
     /// Lays a report out; without warnings where nobody wants them.
     fn report(&self, report: &Report) -> String {
+        let marks = Marks::of(self);
         let shown = report
             .findings
             .iter()
             .filter(|finding| !self.quiet || finding.severity == Severity::Violation);
         let lines = shown.map(|finding| {
             let (style, mark) = match finding.severity {
-                Severity::Violation => (ERROR, "✗"),
-                Severity::Warning => (WARNING, "!"),
+                Severity::Violation => (ERROR, marks.bad),
+                Severity::Warning => (WARNING, marks.warning),
             };
             format!(
                 "  {style}{mark}{style:#} {}",
@@ -175,12 +209,16 @@ impl Screen {
     }
 
     fn stderr(&self) -> AutoStream<io::Stderr> {
-        let choice = match self.color {
-            Color::Auto => AutoStream::choice(&io::stderr()),
+        let choice = self.choice(AutoStream::choice(&io::stderr()));
+        AutoStream::new(io::stderr(), choice)
+    }
+
+    fn choice(&self, auto: ColorChoice) -> ColorChoice {
+        match self.color {
+            Color::Auto => auto,
             Color::Always => ColorChoice::Always,
             Color::Never => ColorChoice::Never,
-        };
-        AutoStream::new(io::stderr(), choice)
+        }
     }
 }
 
@@ -267,7 +305,7 @@ impl ErrorBody<'_> {
     }
 }
 
-fn causes(error: &Error) -> Vec<String> {
+pub(crate) fn causes(error: &Error) -> Vec<String> {
     std::iter::successors(error.source(), |cause| (*cause).source())
         .map(ToString::to_string)
         .collect()
@@ -283,6 +321,19 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     } else {
         Cow::Borrowed(text)
     }
+}
+
+/// Reports whether the locale is one of UTF-8. Where none is named, as in most containers, the terminal
+/// that is attached to them decides, and that is one of UTF-8 nearly everywhere.
+fn is_unicode(env: &Env) -> bool {
+    let mut locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .iter()
+        .filter_map(|name| env.raw(name));
+    let locale = locale.find(|locale| !locale.is_empty());
+    locale.is_none_or(|locale| {
+        let locale = String::from_utf8_lossy(locale).to_ascii_lowercase();
+        locale.ends_with("utf-8") || locale.ends_with("utf8")
+    })
 }
 
 /// Finds an option's value in a command line that was not parsed; its default if it can't be found.
@@ -322,6 +373,23 @@ mod tests {
         let written = String::from_utf8(out).unwrap();
         assert!(!written.contains(char::is_control), "{written:?}");
         assert_eq!(serde_json::from_str::<String>(&written).unwrap(), text);
+    }
+
+    #[test]
+    fn the_first_variable_that_names_a_locale_decides() {
+        let unicode = |variables: &[(&str, &str)]| {
+            let set = |env: Env, (name, value): &(&str, &str)| env.with_var(name, value);
+            is_unicode(&variables.iter().fold(Env::empty(), set))
+        };
+        assert!(unicode(&[]));
+        assert!(unicode(&[("LANG", "de_CH.UTF-8")]));
+        assert!(unicode(&[
+            ("LC_ALL", ""),
+            ("LC_CTYPE", "C.utf8"),
+            ("LANG", "C")
+        ]));
+        assert!(!unicode(&[("LC_ALL", "POSIX"), ("LANG", "en_US.UTF-8")]));
+        assert!(!unicode(&[("LANG", "de_CH.ISO-8859-1")]));
     }
 
     #[test]

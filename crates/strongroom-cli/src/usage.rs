@@ -47,7 +47,8 @@ fn help(error: &clap::Error) -> String {
     ];
     let near: Vec<String> = near
         .into_iter()
-        .flat_map(|kind| words(error, kind))
+        // The most similar one is the last.
+        .filter_map(|kind| words(error, kind).pop())
         .map(|word| format!("`{word}`"))
         .collect();
     let possible = words(error, ContextKind::ValidValue);

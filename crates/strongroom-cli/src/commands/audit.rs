@@ -17,6 +17,10 @@ mod verify;
 /// The log is the file that the manifest's section `audit` names, with the files beside it that were set
 /// aside, or the one that is given.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  strongroom audit verify
+  strongroom audit show --since 24h --outcome denied")]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,

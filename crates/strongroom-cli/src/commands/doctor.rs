@@ -3,8 +3,11 @@
 use serde::Serialize;
 use strongroom::{Check, CheckOutcome, Error, ErrorKind, Examination, Examined};
 
-use crate::context::Context;
+use crate::context::{Context, most_like};
 use crate::exit::{self, CHECK_FAILED, FINE, Failure, Outcome};
+use crate::paint::{BAD, GOOD, Marks, STRONG, Span, WARNING};
+
+mod fix;
 
 /// Check everything on the way to the secrets: configuration, network, login, permissions
 ///
@@ -14,10 +17,17 @@ use crate::exit::{self, CHECK_FAILED, FINE, Failure, Outcome};
 /// login, and whether each declared secret may be read; the least policy that allows it is printed.
 /// The exit code is 0 if no check failed, 5 if a backend can't be reached, 4 if our login is
 /// refused, and 1 for any other failed check.
+///
+/// With --fix nothing is examined. What can be repaired without asking is: a key, a passphrase, a .env or a
+/// plain secret file that others can read; a sealed file that others can write; a line in .gitignore for
+/// plain secrets; the merge driver that .gitattributes asks for; unfinished files of a crash. Only what
+/// belongs to you is touched, no link is followed, and no value is read. The exit code is 1 if something
+/// is left to you.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   strongroom doctor
+  strongroom doctor --fix --dry-run            what can be repaired here
   strongroom doctor --format json | jq '.providers[].checks[] | select(.outcome != \"ok\")'
   strongroom doctor --policy | vault policy write payments -")]
 pub(crate) struct Args {
@@ -27,6 +37,13 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PROVIDER", num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = "")]
     policy: Option<String>,
+    /// Repair what is safe to: permissions of our own files, what git should ignore and merge, what a
+    /// crash left behind; each is named
+    #[arg(long, conflicts_with = "policy")]
+    fix: bool,
+    /// With --fix: show what would be done, and change nothing
+    #[arg(long, requires = "fix")]
+    dry_run: bool,
 }
 
 #[derive(Serialize)]
@@ -42,6 +59,9 @@ struct PolicyBody<'a> {
 }
 
 pub(crate) fn run(args: &Args, context: &Context<'_>) -> Outcome {
+    if args.fix {
+        return fix::run(args.dry_run, context);
+    }
     let examination = context.examined()?;
     if let Some(provider) = &args.policy {
         let policy = policy(&examination, provider)?;
@@ -59,7 +79,8 @@ pub(crate) fn run(args: &Args, context: &Context<'_>) -> Outcome {
         })?;
         return Ok(code);
     }
-    context.screen.text(&shown(&examination))?;
+    let marks = Marks::of(&context.screen);
+    context.screen.painted(&shown(&examination, &marks))?;
     context.screen.done(&summary(&examination));
     Ok(code)
 }
@@ -75,8 +96,15 @@ fn policy<'a>(examination: &'a Examination, provider: &str) -> Result<&'a str, F
                 .with_help(&check.help),
             None => {
                 let message = "no declared secret is read from a provider of this name";
-                Error::new(ErrorKind::Config, message)
-                    .with_help("it is a key of the manifest's `providers` that a `source` names")
+                let known = examination.providers.iter();
+                let known = known.filter_map(|examined| examined.provider.as_deref());
+                let help = match most_like(provider, known, |known| known) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => {
+                        "it is a key of the manifest's `providers` that a `source` names".into()
+                    }
+                };
+                Error::new(ErrorKind::Config, message).with_help(help)
             }
         };
         return Err(error.into());
@@ -114,43 +142,52 @@ fn code(examination: &Examination) -> u8 {
     failed.map(of).max().unwrap_or(FINE)
 }
 
-fn shown(examination: &Examination) -> String {
+fn shown(examination: &Examination, marks: &Marks) -> String {
     let mut lines = Vec::new();
-    section(&mut lines, "configuration", &examination.configuration);
+    section(
+        &mut lines,
+        "configuration",
+        &examination.configuration,
+        marks,
+    );
     for examined in &examination.providers {
         let title = match &examined.provider {
-            Some(name) => format!("\n{name}: {}", examined.address),
-            None => format!("\n{}", examined.address),
+            Some(name) => format!("{name}: {}", examined.address),
+            None => examined.address.clone(),
         };
-        section(&mut lines, &title, &examined.diagnosis.checks);
+        lines.push(String::new());
+        section(&mut lines, &title, &examined.diagnosis.checks, marks);
         if let Some(policy) = &examined.diagnosis.policy {
             let name = examined.provider.as_ref();
             let option = name.map_or_else(String::new, |name| format!("={name}"));
-            lines.push(format!(
-                "\nleast policy (`strongroom doctor --policy{option}` prints it alone)"
-            ));
-            lines.extend(
-                policy
-                    .lines()
-                    .map(|line| format!("  {line}").trim_end().to_owned()),
-            );
+            let title =
+                format!("least policy (`strongroom doctor --policy{option}` prints it alone)");
+            lines.push(format!("\n{}", Span::new(STRONG, &title)));
+            let indented = |line: &str| Span::from(format!("  {line}").trim_end()).to_string();
+            lines.extend(policy.lines().map(indented));
         }
     }
     lines.join("\n")
 }
 
-fn section(lines: &mut Vec<String>, title: &str, checks: &[Check]) {
-    lines.push(title.to_owned());
+fn section(lines: &mut Vec<String>, title: &str, checks: &[Check], marks: &Marks) {
+    lines.push(Span::new(STRONG, title).to_string());
     for check in checks {
-        let mark = match check.outcome {
-            CheckOutcome::Ok => "✓",
-            CheckOutcome::Warning => "!",
-            CheckOutcome::Failed => "✗",
+        let (mark, style) = match check.outcome {
+            CheckOutcome::Ok => (marks.ok, GOOD),
+            CheckOutcome::Warning => (marks.warning, WARNING),
+            CheckOutcome::Failed => (marks.bad, BAD.bold()),
         };
-        lines.push(format!("  {mark} {}: {}", check.subject, check.detail));
-        if !check.help.is_empty() {
-            lines.push(format!("      {}", check.help));
+        let mark = Span::new(style, mark);
+        for (at, line) in check.detail.lines().enumerate() {
+            let line = Span::from(line);
+            lines.push(match at {
+                0 => format!("  {mark} {}: {line}", Span::from(check.subject.as_str())),
+                _ => format!("    {line}"),
+            });
         }
+        let help = check.help.lines().map(Span::from);
+        lines.extend(help.map(|line| format!("      {line}")));
     }
 }
 

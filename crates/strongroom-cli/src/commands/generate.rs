@@ -7,6 +7,7 @@ use strongroom::{Connection, Declared, Error, ErrorKind, Result, Secret, SecretN
 use super::set::Written;
 use crate::context::{Context, nearest, parse_name};
 use crate::exit::{self, CHECK_FAILED, FINE, Outcome};
+use crate::progress::Progress;
 use crate::report::ErrorBody;
 
 /// Create a secret's value by the kind that the manifest declares
@@ -60,6 +61,13 @@ struct Plan<'a> {
     still_missing: Vec<&'a SecretName>,
 }
 
+impl Plan<'_> {
+    fn progress(&self, context: &Context<'_>) -> Progress {
+        let total = u64::try_from(self.values.len()).ok();
+        Progress::start(&context.screen, "generating", total)
+    }
+}
+
 pub(crate) fn run(args: &Args, context: &Context<'_>) -> Outcome {
     let name = args.name.as_deref().map(parse_name).transpose()?;
     let expect = if args.force {
@@ -73,6 +81,7 @@ pub(crate) fn run(args: &Args, context: &Context<'_>) -> Outcome {
             None => missing(connection).await?,
         };
         let mut generated = Vec::new();
+        let progress = plan.progress(context);
         for (declared, value) in &plan.values {
             let name = &declared.name;
             let version = connection.put(name, value, expect.clone()).await;
@@ -83,10 +92,13 @@ pub(crate) fn run(args: &Args, context: &Context<'_>) -> Outcome {
             let written = Written { name, version };
             if !context.screen.is_json() {
                 // At once, so before the error of a later one.
-                context.screen.done(&format!("generated {written}"));
+                let done = format!("generated {written}");
+                progress.above(|| context.screen.done(&done));
             }
+            progress.advance(1);
             generated.push(written);
         }
+        drop(progress);
         finish(generated, plan.still_missing, context)
     })
 }

@@ -41,8 +41,10 @@ pub(crate) fn run(args: &Args, context: &Context<'_>) -> Outcome {
     let name = parse_name(&args.name)?;
     context.connected(async |connection| {
         check_not_lent(connection.declaration(name.as_str()))?;
-        let answer = connection.read(&name).await;
-        let secret = answer.map_err(|error| suggest(connection, &name, error))?;
+        let secret = match connection.read(&name).await {
+            Ok(secret) => secret,
+            Err(error) => return Err(suggest(connection, &name, error, context).await.into()),
+        };
         if context.screen.is_json() {
             return json(&name, &secret, context);
         }

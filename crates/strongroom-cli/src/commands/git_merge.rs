@@ -24,6 +24,7 @@ use crate::key_source::read_sealed;
 #[command(after_help = "\
 Examples:
   git config merge.strongroom.driver 'strongroom git-merge %O %A %B %P'
+  strongroom git-merge base.sealed ours.sealed theirs.sealed secrets.sealed
 
 After a conflict, to look at their value:
   git show :3:.strongroom/secrets.sealed > /tmp/theirs.sealed

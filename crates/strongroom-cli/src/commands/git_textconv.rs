@@ -17,7 +17,8 @@ use crate::key_source::read_sealed;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  strongroom git-textconv .strongroom/secrets.sealed")]
+  strongroom git-textconv .strongroom/secrets.sealed
+  git config diff.strongroom.textconv 'strongroom git-textconv'")]
 pub(crate) struct Args {
     /// The sealed file
     #[arg(value_hint = ValueHint::FilePath)]

@@ -12,7 +12,7 @@ use crate::exit::{FINE, Outcome};
 use crate::key_source::{self, Passphrase};
 
 mod deployment;
-mod git;
+pub(super) mod git;
 mod place;
 
 use deployment::Recorded;
@@ -130,7 +130,9 @@ fn create(args: &Args, context: &Context<'_>, place: &Place, body: &mut Body) ->
         written.key(path, &recovery_key, id)?;
     }
     let sealed = place.sealed_file();
-    let file = SealedFile::create(&sealed, id, &slot)?;
+    let file = args
+        .passphrase
+        .deriving(context, || SealedFile::create(&sealed, id, &slot))?;
     written.0.push(sealed);
     if recovery.is_some() {
         file.add_slot(&NewSlot::new("recovery", recovery_key))?;

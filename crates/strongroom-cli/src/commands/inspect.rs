@@ -1,33 +1,46 @@
 //! `inspect`: what is chosen, why, and what is there.
 
-use std::time::Duration;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use serde::Serialize;
 use strongroom::provider::Description;
-use strongroom::{
-    Connection, Detection, Error, ErrorKind, Finding, Outcome as Found, SecretState, Source,
-};
+use strongroom::{Connection, Detection, Error, ErrorKind, Finding, SecretState, Severity};
 
 use crate::context::Context;
 use crate::exit::{self, FINE, Failure, Outcome};
-use crate::report::{ErrorBody, printable};
-use crate::table;
+use crate::files;
+use crate::paint::Marks;
+use crate::report::ErrorBody;
+use crate::table::{Table, terminal_width};
+
+mod decision;
+mod html;
+mod secrets;
 
 /// Explain which provider is chosen here and why, and show the state of every declared secret
 ///
 /// Shows the deployment, the manifest, everything detection looked for, each setting with its
 /// origin, and each declared secret with its version, age and grade: never a value. Where no choice
 /// can be made, or the provider can't be opened, the explanation comes first and the error after it.
+///
+/// With --html it is written as one page for people who review: without a script, without anything that a
+/// browser would load, and without a value. A file that is no such page is never overwritten.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   strongroom inspect
   strongroom inspect --offline                 explain the choice, contact no provider
+  strongroom inspect --html secrets.html       one page for people who review
   strongroom inspect --format json | jq .detection.decision")]
 pub(crate) struct Args {
     /// Explain the choice only: open no provider, read no secret
     #[arg(long)]
     offline: bool,
+    /// Write it as one page to this file, or to standard output: `-`
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    html: Option<PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -52,20 +65,32 @@ struct Seen {
 }
 
 pub(crate) fn run(args: &Args, context: &Context<'_>) -> Outcome {
+    let stdout = args.html.as_deref() == Some(Path::new("-"));
+    if stdout && context.screen.is_json() {
+        let message = "the page and JSON can't both be written to standard output";
+        return Err(Error::new(ErrorKind::Config, message)
+            .with_help("name a file for the page: --html FILE")
+            .into());
+    }
     let builder = context.builder()?;
     let detection = builder.explain()?;
     let seen = match (args.offline, detection.chosen()) {
         (_, Err(error)) => Err(error),
         (true, Ok(_)) => Ok(None),
         (false, Ok(_)) => {
+            let opening = context.opening(&builder);
             let look = async { Ok(look(builder.connect().await?).await) };
             let seen = context.block_on(look);
+            drop(opening);
             seen.map(Some).map_err(|failure| failure.error)
         }
     };
+    if let Some(path) = &args.html {
+        page(path, &detection, &seen, context)?;
+    }
     if context.screen.is_json() {
         json(&detection, &seen, context)?;
-    } else {
+    } else if args.html.is_none() {
         text(&detection, &seen, context)?;
     }
     Ok(match (&seen, seen.as_ref().ok().and_then(Option::as_ref)) {
@@ -103,114 +128,93 @@ fn json(
     })
 }
 
+/// Writes the page, to standard output or to a file. Only one of our own pages is replaced.
+fn page(
+    path: &Path,
+    detection: &Detection,
+    seen: &Result<Option<Seen>, Error>,
+    context: &Context<'_>,
+) -> Result<(), Failure> {
+    let at = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    let page = html::page(detection, seen, &at);
+    if path == Path::new("-") {
+        return context.screen.bytes(page.as_bytes());
+    }
+    match files::read(path, MAX_PAGE) {
+        Ok(there) if is_ours(&there) => files::replace(path, page.as_bytes())?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            files::create(path, page.as_bytes(), 0o600)?;
+        }
+        _ => return Err(files::exists(path).into()),
+    }
+    if !context.screen.is_json() {
+        context.screen.done(&format!("wrote {}", path.display()));
+    }
+    Ok(())
+}
+
+/// The most bytes of a file that may be one of our pages.
+const MAX_PAGE: usize = 16 * 1024 * 1024;
+
+fn is_ours(page: &[u8]) -> bool {
+    let begin = page.get(..GENERATOR_WITHIN).unwrap_or(page);
+    let generator = html::GENERATOR.as_bytes();
+    begin
+        .windows(generator.len())
+        .any(|window| window == generator)
+}
+
+/// Within how many bytes a page of ours says that it is one.
+const GENERATOR_WITHIN: usize = 256;
+
 fn text(
     detection: &Detection,
     seen: &Result<Option<Seen>, Error>,
     context: &Context<'_>,
 ) -> Result<(), Failure> {
-    context.screen.text(&detection.to_string())?;
-    if !detection.settings.is_empty() {
-        let row = |setting: &strongroom::Setting| {
-            let cells = [&setting.key, &setting.value, &setting.origin];
-            cells.map(|cell| printable(cell).into_owned()).to_vec()
-        };
-        let rows = detection.settings.iter().map(row);
-        section(["SETTING", "VALUE", "FROM"], rows, context)?;
-    }
+    let screen = &context.screen;
+    let marks = Marks::of(screen);
+    let tree = decision::tree(detection, &marks);
+    screen.painted(&tree.draw(terminal_width(), &marks).join("\n"))?;
+    section(&settings(detection), context)?;
     match seen {
-        Ok(None) => context.screen.warnings(&detection.warnings),
+        Ok(None) => screen.warnings(&detection.warnings),
         Ok(Some(seen)) => {
-            if !seen.secrets.is_empty() {
-                let rows = seen.secrets.iter().map(|state| row(state, &seen.provider));
-                section(HEADS, rows, context)?;
-            }
-            let warnings = |finding: &&Finding| finding.severity == strongroom::Severity::Warning;
-            context
-                .screen
-                .warnings(seen.findings.iter().filter(warnings));
-            let violations = seen
-                .findings
-                .len()
-                .saturating_sub(seen.findings.iter().filter(warnings).count());
-            if violations > 0 {
-                context.screen.done(
-                    "not everything passes; `strongroom validate` says what and how to mend it",
-                );
-            }
+            let shown = secrets::shown(&seen.secrets, &seen.provider);
+            section(&secrets::table(&shown, &marks), context)?;
+            let warning = |finding: &&Finding| finding.severity == Severity::Warning;
+            screen.warnings(seen.findings.iter().filter(warning));
+            let summary = secrets::summary(&shown);
+            screen.done(
+                &match seen.findings.iter().all(|finding| warning(&finding)) {
+                    true => summary,
+                    false => format!(
+                        "{summary}; `strongroom validate` says what is wrong and how to mend it"
+                    ),
+                },
+            );
         }
         Err(error) => {
-            context.screen.warnings(&detection.warnings);
-            context.screen.error(error);
+            screen.warnings(&detection.warnings);
+            screen.error(error);
         }
     }
     Ok(())
 }
 
-fn section<const N: usize>(
-    heads: [&str; N],
-    rows: impl Iterator<Item = Vec<String>>,
-    context: &Context<'_>,
-) -> Result<(), Failure> {
-    let heads = heads.map(str::to_owned).to_vec();
-    let rows: Vec<_> = std::iter::once(heads).chain(rows).collect();
-    let table = table::layout(&rows, table::terminal_width());
-    context.screen.text(&format!("\n{table}"))
-}
-
-const HEADS: [&str; 6] = ["SECRET", "KIND", "STATE", "VERSION", "AGE", "GRADE"];
-
-fn row(state: &SecretState, provider: &Description) -> Vec<String> {
-    let elsewhere = match state.provider == provider.address {
-        true => String::new(),
-        false => format!(" (from {})", state.provider),
-    };
-    let (word, version, age, grade) = match &state.outcome {
-        Found::Present(present) => {
-            let word = match (present.ok, present.source) {
-                (false, _) => "weak",
-                (true, Source::Default) => "default",
-                (true, _) => "ok",
-            };
-            let version = present.version.as_ref().map(ToString::to_string);
-            let age = present.age_seconds.map(age);
-            (word, version, age, present.grade.to_string())
-        }
-        Found::Absent if state.required => ("absent", None, None, String::new()),
-        Found::Absent => ("absent, optional", None, None, String::new()),
-        Found::Failed { kind } => (kind.as_str(), None, None, String::new()),
-        _ => ("unknown", None, None, String::new()),
-    };
-    let dash = |cell: Option<String>| cell.unwrap_or_else(|| "-".to_owned());
-    vec![
-        format!("{}{}", state.name, printable(&elsewhere)),
-        state.kind.to_string(),
-        word.to_owned(),
-        printable(&dash(version)).into_owned(),
-        dash(age),
-        grade,
-    ]
-}
-
-/// Shows an age by its two largest units: `3days 4h`.
-fn age(seconds: u64) -> String {
-    let whole = humantime::format_duration(Duration::from_secs(seconds)).to_string();
-    let units: Vec<&str> = whole.split(' ').take(2).collect();
-    units.join(" ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_age_has_two_units_at_most() {
-        for (seconds, shown) in [
-            (0, "0s"),
-            (59, "59s"),
-            (3_725, "1h 2m"),
-            (864_000, "10days"),
-        ] {
-            assert_eq!(age(seconds), shown);
-        }
+fn settings(detection: &Detection) -> Table {
+    let mut table = Table::new(["SETTING", "VALUE", "FROM"]);
+    for setting in &detection.settings {
+        table.row([&setting.key, &setting.value, &setting.origin].map(|cell| cell.as_str().into()));
     }
+    table
+}
+
+/// Shows a table beneath an empty line, if it has rows.
+fn section(table: &Table, context: &Context<'_>) -> Result<(), Failure> {
+    if table.is_empty() {
+        return Ok(());
+    }
+    context.screen.painted("")?;
+    table.show(&context.screen)
 }

@@ -7,10 +7,11 @@ use serde::Serialize;
 use strongroom::sealed_file::{NewSlot, SealedFile, SlotInfo, SlotKey};
 use strongroom::{Error, ErrorKind, Result};
 
-use crate::context::Context;
+use crate::context::{Context, most_like};
 use crate::exit::{FINE, Outcome};
 use crate::key_source::{Passphrase, read_key, write_key};
-use crate::table::{layout, terminal_width};
+use crate::paint::Span;
+use crate::table::Table;
 
 /// What a removed holder keeps.
 const HISTORY: &str = "what was readable before stays readable to whoever had a removed or former \
@@ -19,6 +20,11 @@ const HISTORY: &str = "what was readable before stays readable to whoever had a 
 
 /// Add, remove, replace and list the keys that open the sealed file
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  strongroom key list
+  strongroom key add anna --passphrase         a second key, for a second person
+  strongroom key remove anna")]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,
@@ -87,6 +93,11 @@ struct Rotate {
 
 /// List the slots
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  strongroom key list
+  strongroom key list --provider sealed:backup.sealed
+  strongroom key list --format json | jq -r '.slots[].label'")]
 struct List {}
 
 /// The keys of slots that stay, beside the one that opens the file here.
@@ -156,11 +167,17 @@ pub(crate) fn run(args: Args, context: &Context<'_>) -> Outcome {
         Command::Remove(args) => {
             let found = find(&file.slots()?, &args.slots)?;
             let ids: Vec<&str> = found.iter().map(String::as_str).collect();
-            file.remove_slots(&ids, &args.others.keys()?)?;
+            let keys = args.others.keys()?;
+            args.others
+                .passphrase
+                .deriving(context, || file.remove_slots(&ids, &keys))?;
             changed(&file, &found, context)
         }
         Command::Rotate(args) => {
-            file.rotate(&args.others.keys()?)?;
+            let keys = args.others.keys()?;
+            args.others
+                .passphrase
+                .deriving(context, || file.rotate(&keys))?;
             changed(&file, &[], context)
         }
         Command::List(_) => list(&file, context),
@@ -185,7 +202,8 @@ fn add(args: &Add, file: &SealedFile, context: &Context<'_>) -> Outcome {
         (None, Some(passphrase)) => (passphrase, None),
         (None, None) => return Err(Error::new(ErrorKind::Config, "no key was given").into()),
     };
-    let added = file.add_slot(&NewSlot::new(args.label.as_str(), key));
+    let slot = NewSlot::new(args.label.as_str(), key);
+    let added = args.passphrase.deriving(context, || file.add_slot(&slot));
     if let (Err(_), Some(path)) = (&added, &created) {
         // It opens nothing.
         let _ = std::fs::remove_file(path);
@@ -223,8 +241,11 @@ fn find(slots: &[SlotInfo], wanted: &[String]) -> Result<Vec<String>> {
             (Some(slot), None) => Ok(slot.id.clone()),
             (None, _) => {
                 let message = format!("there is no slot `{}`", text.escape_debug());
-                Err(Error::new(ErrorKind::Absent, message)
-                    .with_help("`strongroom key list` shows the slots"))
+                let help = match most_like(text, slots, |slot| slot.label.as_str()) {
+                    Some(near) => format!("did you mean `{}`?", near.label),
+                    None => "`strongroom key list` shows the slots".to_owned(),
+                };
+                Err(Error::new(ErrorKind::Absent, message).with_help(help))
             }
             (Some(_), Some(_)) => {
                 let message = format!("several slots are called `{text}`");
@@ -267,16 +288,11 @@ fn list(file: &SealedFile, context: &Context<'_>) -> Outcome {
         })?;
         return Ok(FINE);
     }
-    let head = ["LABEL", "TYPE", "ID", "ADDED"].map(str::to_owned).to_vec();
-    let rows = slots.map(|slot| {
-        vec![
-            slot.label,
-            slot.kind,
-            slot.id,
-            slot.created.unwrap_or_default(),
-        ]
-    });
-    let rows: Vec<_> = std::iter::once(head).chain(rows).collect();
-    context.screen.text(&layout(&rows, terminal_width()))?;
+    let mut table = Table::new(["LABEL", "TYPE", "ID", "ADDED"]);
+    for slot in slots {
+        let created = slot.created.unwrap_or_default();
+        table.row([slot.label, slot.kind, slot.id, created].map(Span::from));
+    }
+    table.show(&context.screen)?;
     Ok(FINE)
 }

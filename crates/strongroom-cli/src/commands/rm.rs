@@ -34,8 +34,9 @@ pub(crate) fn run(args: &Args, context: &Context<'_>) -> Outcome {
         None => Expect::Any,
     };
     context.connected(async |connection| {
-        let deleted = connection.delete(&name, expect).await;
-        deleted.map_err(|error| suggest(connection, &name, error))?;
+        if let Err(error) = connection.delete(&name, expect).await {
+            return Err(suggest(connection, &name, error, context).await.into());
+        }
         if context.screen.is_json() {
             context.screen.json(&Body {
                 name: &name,

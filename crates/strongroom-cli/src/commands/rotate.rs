@@ -10,6 +10,7 @@ use super::set;
 use crate::context::{Context, nearest, parse_name};
 use crate::exit::{CHECK_FAILED, FINE, Failure, Outcome, code};
 use crate::interrupts::Interrupts;
+use crate::progress::Progress;
 
 mod hook;
 mod report;
@@ -108,17 +109,25 @@ pub(crate) fn run(args: &Args, context: &Context<'_>) -> Outcome {
         };
         // From here on no Ctrl-C ends the process half-way.
         let mut interrupts = Interrupts::listen()?;
+        let progress = |step: &str| {
+            let step = format!("rotating {name}: {step}");
+            Progress::start(&context.screen, &step, None)
+        };
+        let writing = progress("writing the new value");
         let begun = match args.resume {
             true => rotation.resume().await?,
             false => rotation.begin(given.as_ref()).await?,
         };
+        drop(writing);
         context.screen.warnings(begun.warnings());
         if let Some((command, hook)) = hook
             && let Err(why) = hook.tell(command, &begun, &mut interrupts).await
         {
             return not_told(&begun, why, args, context).await;
         }
+        let completing = progress("putting it in force, and reading it back");
         let completed = begun.complete().await;
+        drop(completing);
         let completed = completed.map_err(|error| not_completed(&begun, error, args))?;
         finish(&begun, completed, args, context)
     })

@@ -9,6 +9,7 @@ use strongroom::trust::{self, Trusted};
 
 use crate::context::Context;
 use crate::exit::{self, FINE, Outcome};
+use crate::table::Table;
 
 /// Vouch for a manifest that commands find in the working directory
 ///
@@ -81,9 +82,13 @@ fn list(context: &Context<'_>) -> Outcome {
             revoked: None,
         })?;
     } else {
+        let mut table = Table::new(["SHA-256", "MANIFEST"]);
         for trusted in &all {
-            let line = format!("{} {}", trusted.sha256, trusted.path.display());
-            context.screen.text(&line)?;
+            let path = trusted.path.display().to_string();
+            table.row([trusted.sha256.as_str().into(), path.into()]);
+        }
+        if !table.is_empty() {
+            table.show(&context.screen)?;
         }
     }
     Ok(FINE)

@@ -60,6 +60,8 @@ pub(crate) const KINDS: [&str; 8] = [
 const COMMANDS: &[&[&str]] = &[
     &["inspect"],
     &["inspect", "--offline"],
+    &["inspect", "--html", "-"],
+    &["doctor", "--fix"],
     &["validate"],
     &["list"],
     &["rm", "weak/none"],

@@ -29,8 +29,8 @@ fn inspect_and_validate_show_the_member_that_answers() {
     let room = chain();
     let shown = room.run(&["inspect"]).ends(0).stdout();
     for line in [
-        "\n  member    overlay file:.env\n",
-        "\n  member    base    env:?prefix=APP_\n",
+        "─ 1. overlay file:.env\n",
+        "─ 2. base env:?prefix=APP_\n",
         "\napi/token (from env:?prefix=APP_)",
         "\napi/url (from file:.env)",
         "\napi/other  ",

@@ -125,9 +125,9 @@ fn a_choice_that_can_not_be_made_is_explained_and_is_2() {
         .var("STRONGROOM_AWS_PREFIX", "payments");
     let ran = undecided.run(&["inspect"]).ends(2);
     for said in [
-        "not there",
-        "? marker    VAULT_ADDR",
-        "? marker    STRONGROOM_AWS_PREFIX",
+        "provider    none: ",
+        "✗ VAULT_ADDR",
+        "✗ STRONGROOM_AWS_PREFIX",
     ] {
         assert!(ran.stdout().contains(said), "{}", ran.stdout());
     }

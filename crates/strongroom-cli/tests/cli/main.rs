@@ -23,13 +23,19 @@ mod doctor;
 mod environment;
 mod files;
 #[cfg(unix)]
+mod fix;
+#[cfg(unix)]
 mod git;
 #[cfg(target_os = "linux")]
 mod harden;
 mod harness;
 #[cfg(unix)]
 mod hostile;
+#[cfg(unix)]
+mod page;
 mod program;
+#[cfg(unix)]
+mod progress;
 #[cfg(unix)]
 mod project;
 #[cfg(unix)]

@@ -10,6 +10,7 @@ use strongroom::{Error, ErrorKind, Result};
 use super::path_or_manifest;
 use crate::context::Context;
 use crate::exit::{FINE, Failure, Outcome};
+use crate::paint::{BAD, GOOD, Span};
 
 /// In milliseconds since 1970.
 const YEAR_10000: u64 = 253_402_300_800_000;
@@ -58,7 +59,7 @@ pub(super) fn run(args: &Show, context: &Context<'_>) -> Outcome {
     filter.outcome.clone_from(&args.outcome);
     filter.operation.clone_from(&args.operation);
     let passed_over = audit::read(&path, &filter, |entry| {
-        context.screen.item(&line(&entry), &entry)
+        context.screen.painted_item(&line(&entry), &entry)
     })
     .map_err(|failure: Failure| failure)?;
     if passed_over > 0 {
@@ -86,14 +87,23 @@ fn line(entry: &Entry) -> String {
     if let Some(version) = &entry.version {
         what.push_str(&format!(" v{version}"));
     }
+    let style = match entry.outcome.as_str() {
+        "success" => GOOD,
+        _ => BAD,
+    };
     let outcome = entry.detail.as_deref().unwrap_or(&entry.outcome);
-    let at = shown_time(entry);
-    let line = format!(
-        "{at}  {actor:24}  {:18}  {outcome:10}  {what}",
-        entry.operation
-    );
-    // One event is one line, whatever its texts say.
-    line.trim_end().replace('\n', "\u{fffd}")
+    let mut cells = vec![
+        Span::from(shown_time(entry)).to_string(),
+        Span::from(actor).padded(24),
+        Span::from(entry.operation.as_str()).padded(18),
+    ];
+    let outcome = Span::new(style, outcome);
+    if what.is_empty() {
+        cells.push(outcome.to_string());
+    } else {
+        cells.extend([outcome.padded(10), Span::from(what).to_string()]);
+    }
+    cells.join("  ")
 }
 
 /// Writes when it was; as the number that stands there where no calendar of four digits has the year.
