@@ -32,9 +32,13 @@ mod project;
 mod prompts;
 mod readme;
 #[cfg(unix)]
+mod redact;
+#[cfg(unix)]
 mod rotate;
 #[cfg(unix)]
 mod sealed;
+#[cfg(unix)]
+mod supervise;
 #[cfg(unix)]
 mod terminal;
 mod vault;
