@@ -10,7 +10,7 @@ use clap::{ValueEnum, ValueHint};
 
 use crate::commands::{
     audit, complete, completions, doctor, generate, get, git_merge, git_textconv, init, inspect,
-    key, list, man, rm, rotate, run, schema, set, trust, validate, watch,
+    key, list, man, redact, rm, rotate, run, schema, set, trust, validate, watch,
 };
 use crate::exit::{FINE, Failure, USAGE, output};
 use crate::usage;
@@ -113,6 +113,7 @@ pub(crate) enum Command {
     Generate(generate::Args),
     Rotate(rotate::Args),
     Run(run::Args),
+    Redact(redact::Args),
     Watch(watch::Args),
     Key(key::Args),
     Trust(trust::Args),
@@ -184,7 +185,7 @@ pub(crate) fn typed() -> clap::Command {
 type Define = fn(clap::Command) -> clap::Command;
 
 /// The variants of [`Command`]. Who is missing here is found by the whole definition.
-const DEFINITIONS: [(&str, Define); 21] = [
+const DEFINITIONS: [(&str, Define); 22] = [
     ("init", init::Args::augment_args),
     ("inspect", inspect::Args::augment_args),
     ("validate", validate::Args::augment_args),
@@ -196,6 +197,7 @@ const DEFINITIONS: [(&str, Define); 21] = [
     ("generate", generate::Args::augment_args),
     ("rotate", rotate::Args::augment_args),
     ("run", run::Args::augment_args),
+    ("redact", redact::Args::augment_args),
     ("watch", watch::Args::augment_args),
     ("key", key::Args::augment_args),
     ("trust", trust::Args::augment_args),

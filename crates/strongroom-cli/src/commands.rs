@@ -17,6 +17,7 @@ pub(crate) mod inspect;
 pub(crate) mod key;
 pub(crate) mod list;
 pub(crate) mod man;
+pub(crate) mod redact;
 pub(crate) mod rm;
 pub(crate) mod rotate;
 pub(crate) mod run;
@@ -41,6 +42,7 @@ pub(crate) fn run(command: Command, context: &Context<'_>) -> Outcome {
         Command::Key(args) => key::run(args, context),
         Command::Rotate(args) => rotate::run(&args, context),
         Command::Run(args) => run::run(&args, context),
+        Command::Redact(args) => redact::run(&args, context),
         Command::Watch(args) => watch::run(&args, context),
         Command::Trust(args) => trust::run(&args, context),
         Command::GitMerge(args) => git_merge::run(&args, context),

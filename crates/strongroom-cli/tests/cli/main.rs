@@ -42,11 +42,15 @@ mod project;
 mod prompts;
 mod readme;
 #[cfg(unix)]
+mod redact;
+#[cfg(unix)]
 mod rotate;
 #[cfg(unix)]
 mod schemas;
 #[cfg(unix)]
 mod sealed;
+#[cfg(unix)]
+mod supervise;
 #[cfg(unix)]
 mod terminal;
 mod vault;
