@@ -36,6 +36,8 @@ mod readme;
 #[cfg(unix)]
 mod rotate;
 #[cfg(unix)]
+mod scan;
+#[cfg(unix)]
 mod sealed;
 #[cfg(unix)]
 mod terminal;
