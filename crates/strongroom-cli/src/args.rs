@@ -10,7 +10,7 @@ use clap::{ValueEnum, ValueHint};
 
 use crate::commands::{
     audit, complete, completions, doctor, generate, get, git_merge, git_textconv, init, inspect,
-    key, list, man, redact, rm, rotate, run, schema, set, trust, validate, watch,
+    key, list, man, redact, rm, rotate, run, scan, schema, set, trust, validate, watch,
 };
 use crate::exit::{FINE, Failure, USAGE, output};
 use crate::usage;
@@ -115,6 +115,7 @@ pub(crate) enum Command {
     Run(run::Args),
     Redact(redact::Args),
     Watch(watch::Args),
+    Scan(scan::Args),
     Key(key::Args),
     Trust(trust::Args),
     Audit(audit::Args),
@@ -185,7 +186,7 @@ pub(crate) fn typed() -> clap::Command {
 type Define = fn(clap::Command) -> clap::Command;
 
 /// The variants of [`Command`]. Who is missing here is found by the whole definition.
-const DEFINITIONS: [(&str, Define); 22] = [
+const DEFINITIONS: [(&str, Define); 23] = [
     ("init", init::Args::augment_args),
     ("inspect", inspect::Args::augment_args),
     ("validate", validate::Args::augment_args),
@@ -199,6 +200,7 @@ const DEFINITIONS: [(&str, Define); 22] = [
     ("run", run::Args::augment_args),
     ("redact", redact::Args::augment_args),
     ("watch", watch::Args::augment_args),
+    ("scan", scan::Args::augment_args),
     ("key", key::Args::augment_args),
     ("trust", trust::Args::augment_args),
     ("audit", audit::Args::augment_args),

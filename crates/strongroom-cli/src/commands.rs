@@ -21,6 +21,7 @@ pub(crate) mod redact;
 pub(crate) mod rm;
 pub(crate) mod rotate;
 pub(crate) mod run;
+pub(crate) mod scan;
 pub(crate) mod schema;
 pub(crate) mod set;
 pub(crate) mod trust;
@@ -44,6 +45,7 @@ pub(crate) fn run(command: Command, context: &Context<'_>) -> Outcome {
         Command::Run(args) => run::run(&args, context),
         Command::Redact(args) => redact::run(&args, context),
         Command::Watch(args) => watch::run(&args, context),
+        Command::Scan(args) => scan::run(&args, context),
         Command::Trust(args) => trust::run(&args, context),
         Command::GitMerge(args) => git_merge::run(&args, context),
         Command::GitTextconv(args) => git_textconv::run(&args, context),

@@ -13,8 +13,7 @@ use zeroize::Zeroizing;
 /// # Errors
 /// Whatever makes it fail, among it that something else than a file is there, or that it is larger.
 pub(crate) fn read(path: &Path, most: usize) -> io::Result<Zeroizing<Vec<u8>>> {
-    let file = open(path, OFlags::RDONLY)?;
-    let size = file.metadata()?.len();
+    let (file, size) = open(path, OFlags::RDONLY)?;
     let size = usize::try_from(size).unwrap_or(usize::MAX);
     read_from(file, most, size)
 }
@@ -69,20 +68,25 @@ pub(crate) fn add_line(path: &Path, line: &str) -> Result<bool> {
 /// Whatever makes it fail, among it that something else than a file is there.
 fn append(path: &Path, text: &str) -> io::Result<()> {
     let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::NOFOLLOW;
-    open(path, flags)?.write_all(text.as_bytes())
+    let (mut file, _) = open(path, flags)?;
+    file.write_all(text.as_bytes())
 }
 
-/// Opens a regular file, which a FIFO in its place doesn't hold up. The descriptor is what is looked
-/// at: what a path leads to can change.
-fn open(path: &Path, flags: OFlags) -> io::Result<File> {
+/// Opens a regular file, and tells its size. A FIFO in its place doesn't hold this up. The descriptor is
+/// what is looked at: what a path leads to can change.
+///
+/// # Errors
+/// Whatever makes it fail; [`io::ErrorKind::Other`] if something else than a file is there.
+pub(crate) fn open(path: &Path, flags: OFlags) -> io::Result<(File, u64)> {
     let flags = flags | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = File::from(rustix::fs::open(
         path,
         flags,
         Mode::from_bits_truncate(0o666),
     )?);
-    match file.metadata()?.is_file() {
-        true => Ok(file),
+    let metadata = file.metadata()?;
+    match metadata.is_file() {
+        true => Ok((file, metadata.len())),
         false => Err(io::Error::other("it is not a regular file")),
     }
 }

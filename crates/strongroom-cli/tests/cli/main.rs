@@ -45,6 +45,7 @@ mod readme;
 mod redact;
 #[cfg(unix)]
 mod rotate;
+mod scan;
 #[cfg(unix)]
 mod schemas;
 #[cfg(unix)]
