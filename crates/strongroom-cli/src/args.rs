@@ -9,8 +9,9 @@ use clap::{Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, 
 use clap::{ValueEnum, ValueHint};
 
 use crate::commands::{
-    audit, complete, completions, doctor, generate, get, git_merge, git_textconv, init, inspect,
-    key, list, man, redact, rm, rotate, run, scan, schema, set, trust, validate, watch,
+    audit, complete, completions, copy, diff, doctor, export, generate, get, git_credential,
+    git_merge, git_textconv, import, init, inspect, key, list, man, redact, rm, rotate, run, scan,
+    schema, set, trust, validate, watch,
 };
 use crate::exit::{FINE, Failure, USAGE, output};
 use crate::usage;
@@ -112,6 +113,10 @@ pub(crate) enum Command {
     List(list::Args),
     Generate(generate::Args),
     Rotate(rotate::Args),
+    Diff(diff::Args),
+    Copy(copy::Args),
+    Import(import::Args),
+    Export(export::Args),
     Run(run::Args),
     Redact(redact::Args),
     Watch(watch::Args),
@@ -119,6 +124,7 @@ pub(crate) enum Command {
     Key(key::Args),
     Trust(trust::Args),
     Audit(audit::Args),
+    GitCredential(git_credential::Args),
     GitMerge(git_merge::Args),
     GitTextconv(git_textconv::Args),
     Completions(completions::Args),
@@ -197,6 +203,10 @@ const DEFINITIONS: [(&str, Define); 23] = [
     ("list", list::Args::augment_args),
     ("generate", generate::Args::augment_args),
     ("rotate", rotate::Args::augment_args),
+    ("diff", diff::Args::augment_args),
+    ("copy", copy::Args::augment_args),
+    ("import", import::Args::augment_args),
+    ("export", export::Args::augment_args),
     ("run", run::Args::augment_args),
     ("redact", redact::Args::augment_args),
     ("watch", watch::Args::augment_args),
@@ -204,6 +214,7 @@ const DEFINITIONS: [(&str, Define); 23] = [
     ("key", key::Args::augment_args),
     ("trust", trust::Args::augment_args),
     ("audit", audit::Args::augment_args),
+    ("git-credential", git_credential::Args::augment_args),
     ("git-merge", git_merge::Args::augment_args),
     ("git-textconv", git_textconv::Args::augment_args),
     ("completions", completions::Args::augment_args),

@@ -7,11 +7,16 @@ use crate::exit::Outcome;
 pub(crate) mod audit;
 pub(crate) mod complete;
 pub(crate) mod completions;
+pub(crate) mod copy;
+pub(crate) mod diff;
 pub(crate) mod doctor;
+pub(crate) mod export;
 pub(crate) mod generate;
 pub(crate) mod get;
+pub(crate) mod git_credential;
 pub(crate) mod git_merge;
 pub(crate) mod git_textconv;
+pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod inspect;
 pub(crate) mod key;
@@ -42,11 +47,16 @@ pub(crate) fn run(command: Command, context: &Context<'_>) -> Outcome {
         Command::Generate(args) => generate::run(&args, context),
         Command::Key(args) => key::run(args, context),
         Command::Rotate(args) => rotate::run(&args, context),
+        Command::Diff(args) => diff::run(&args, context),
+        Command::Copy(args) => copy::run(&args, context),
+        Command::Import(args) => import::run(&args, context),
+        Command::Export(args) => export::run(&args, context),
         Command::Run(args) => run::run(&args, context),
         Command::Redact(args) => redact::run(&args, context),
         Command::Watch(args) => watch::run(&args, context),
         Command::Scan(args) => scan::run(&args, context),
         Command::Trust(args) => trust::run(&args, context),
+        Command::GitCredential(args) => git_credential::run(&args, context),
         Command::GitMerge(args) => git_merge::run(&args, context),
         Command::GitTextconv(args) => git_textconv::run(&args, context),
         Command::Audit(args) => audit::run(args, context),

@@ -60,13 +60,7 @@ impl<'a> Context<'a> {
     /// The tool runs in directories of others: a manifest that it merely finds is not trusted, unless
     /// the user vouched for it.
     pub(crate) fn builder(&self) -> Result<SecretsBuilder, Error> {
-        let mut builder = SecretsFactory::builder()
-            .env(self.env.clone())
-            .distrust_found_manifest()
-            .block_in_place();
-        for backend in self.backends {
-            builder = builder.backend(*backend);
-        }
+        let mut builder = self.manifest_builder();
         if let Some(address) = &self.global.provider {
             let url = address.parse().map_err(|error: Error| {
                 let message = format!("--provider can't be used: {error}");
@@ -75,19 +69,45 @@ impl<'a> Context<'a> {
             })?;
             builder = builder.provider_url(url);
         }
+        Ok(builder)
+    }
+
+    /// Prepares a boot by the manifest alone, for commands that name their providers themselves.
+    pub(crate) fn manifest_builder(&self) -> SecretsBuilder {
+        let mut builder = SecretsFactory::builder()
+            .env(self.env.clone())
+            .distrust_found_manifest()
+            .block_in_place();
+        for backend in self.backends {
+            builder = builder.backend(*backend);
+        }
         if let Some(manifest) = &self.global.manifest {
             builder = builder.manifest_file(manifest);
         }
         if let Some(profile) = &self.global.profile {
             builder = builder.profile(profile);
         }
-        Ok(builder)
+        builder
     }
 
-    /// As [`builder`](Self::builder), having asked for the passphrase where only that is missing:
-    /// a sealed file with a slot for one, no other key for it, and somebody to ask.
+    /// Refuses `--provider`, for commands that name their providers themselves.
+    pub(crate) fn check_no_provider(&self) -> Result<(), Error> {
+        match self.global.provider {
+            None => Ok(()),
+            Some(_) => Err(Error::new(
+                ErrorKind::Config,
+                "this command names its two providers itself, so `--provider` has no meaning",
+            )),
+        }
+    }
+
     fn unlocked(&self) -> Result<SecretsBuilder, Error> {
-        let builder = self.builder()?;
+        self.unlock(self.builder()?)
+    }
+
+    /// Asks for the passphrase where only that is missing: a sealed file with a slot for one, no other
+    /// key for it, and somebody to ask.
+    pub(crate) fn unlock(&self, builder: SecretsBuilder) -> Result<SecretsBuilder, Error> {
         if !io::stderr().is_terminal() {
             return Ok(builder);
         }
@@ -123,24 +143,26 @@ impl<'a> Context<'a> {
     ) -> Result<T, Failure> {
         let builder = self.unlocked()?;
         self.block_on(async {
-            let opening = self.opening(&builder);
-            let connected = builder.clone().connect().await;
-            drop(opening);
-            let connection = match connected {
-                Ok(connection) => connection,
-                Err(error) => {
-                    // A mistyped variable is often why there is no connection.
-                    if let Ok(detection) = builder.explain() {
-                        self.screen.warnings(&detection.warnings);
-                    }
-                    return Err(error.into());
-                }
-            };
+            let connection = self.connect(builder).await?;
             let outcome = work(&connection).await;
             // What the command came to matters more than an error of closing.
             let _ = connection.close().await;
             outcome
         })
+    }
+
+    /// Connects; where that fails, shows what the environment and the manifest deserve to be warned of.
+    pub(crate) async fn connect(&self, builder: SecretsBuilder) -> Result<Connection, Error> {
+        let opening = self.opening(&builder);
+        let connected = builder.clone().connect().await;
+        drop(opening);
+        if connected.is_err()
+            && let Ok(detection) = builder.explain()
+        {
+            // A mistyped variable is often why there is no connection.
+            self.screen.warnings(&detection.warnings);
+        }
+        connected
     }
 
     /// Examines everything that a boot depends on.

@@ -39,6 +39,7 @@ pub(crate) mod fuzzing {
 pub(crate) use files::journal::{Growing, Journal, Locked, Look};
 pub(crate) use files::record::{foreign, replace_record};
 pub use memory::{Fault, Memory, Operation};
+pub(crate) use plain_file::document_entries;
 pub(crate) use sealed_file::{Bundle, key_file};
 
 /// Every backend of this crate.

@@ -91,6 +91,7 @@ pub struct SecretsBuilder {
     distrust_found_manifest: bool,
     profile: Option<String>,
     provider_url: Option<ProviderUrl>,
+    provider_name: Option<String>,
     provider: Option<Arc<dyn SecretProvider>>,
     declared: Vec<Declared>,
     backends: Vec<Backend>,
@@ -143,6 +144,15 @@ impl SecretsBuilder {
     #[must_use]
     pub fn provider_url(mut self, url: ProviderUrl) -> Self {
         self.provider_url = Some(url);
+        self
+    }
+
+    /// Uses the provider of this name in the manifest's `providers`, whatever the environment says.
+    ///
+    /// A name that the manifest doesn't have is an error when the choice is made.
+    #[must_use]
+    pub fn provider_named(mut self, name: impl Into<String>) -> Self {
+        self.provider_name = Some(name.into());
         self
     }
 

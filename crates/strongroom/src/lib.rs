@@ -114,6 +114,7 @@ pub mod auth;
 pub mod blocking;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+pub mod documents;
 pub mod policy;
 pub mod provider;
 pub mod rotation;

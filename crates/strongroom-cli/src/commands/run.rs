@@ -16,6 +16,7 @@ mod reaction;
 mod signals;
 mod supervise;
 mod variables;
+pub(crate) mod variables;
 
 use reaction::Reaction;
 use supervise::Supervised;

@@ -160,6 +160,18 @@ const COMMANDS: &[(&[&str], &str)] = &[
         ],
         "",
     ),
+    (&["diff", "local", "theirs"], ""),
+    (&["diff", "theirs", "profile:default"], ""),
+    (&["copy", "local", "theirs"], ""),
+    (&["copy", "theirs", "local"], ""),
+    (&["copy", "profile:default", "theirs"], ""),
+    (&["import", ".env"], ""),
+    (&["import", "home/.ssh/id_ed25519", "--from", "json"], ""),
+    (&["export"], ""),
+    (
+        &["git-credential", "get"],
+        "protocol=https\nhost=git.example.org\n\n",
+    ),
     (&["completions", "bash"], ""),
     (&["trust", "--list"], ""),
 ];

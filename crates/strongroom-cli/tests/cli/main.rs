@@ -17,10 +17,14 @@ mod chain;
 mod codes;
 #[cfg(unix)]
 mod completion;
+mod copy;
 #[cfg(unix)]
 mod deployments;
+mod diff;
 mod doctor;
 mod environment;
+#[cfg(unix)]
+mod export;
 mod files;
 #[cfg(unix)]
 mod fix;
@@ -31,6 +35,7 @@ mod harden;
 mod harness;
 #[cfg(unix)]
 mod hostile;
+mod import;
 #[cfg(unix)]
 mod page;
 mod program;

@@ -38,6 +38,7 @@ mod tests;
 
 use claims::Claims;
 use directory::Directory;
+pub(crate) use document::entries as document_entries;
 use document::{DocumentFile, Format};
 
 pub(super) const BACKEND: Backend = Backend::new("file", "plain file", |connect| {

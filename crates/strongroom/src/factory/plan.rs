@@ -97,6 +97,11 @@ impl SecretsBuilder {
             here,
             false,
         );
+        if let Some(name) = &self.provider_name {
+            let url = named(manifest, name)?.clone();
+            let looked_for = "a name of the manifest's `providers`";
+            push(explicit(looked_for, Some(url)), &manifest.base_dir, true);
+        }
         let variable = env.var("STRONGROOM_PROVIDER")?.map(|text| {
             text.parse::<ProviderUrl>().map_err(|error| {
                 let message = format!("STRONGROOM_PROVIDER can't be used: {error}");
@@ -201,6 +206,27 @@ fn take_what_needs_trust(manifest: &mut Manifest) -> Vec<&'static str> {
         taken.push("audit");
     }
     taken
+}
+
+/// Finds a provider by its name in the manifest. No message repeats the name: it may be anything that
+/// was typed at the wrong place.
+fn named<'a>(manifest: &'a Manifest, name: &str) -> Result<&'a ProviderUrl> {
+    manifest.providers.get(name).ok_or_else(|| {
+        let known = || manifest.providers.keys().map(String::as_str);
+        let message = "the manifest has no provider of this name";
+        let error = Error::new(ErrorKind::Config, message);
+        match (manifest::suggest(name, known()), known().next()) {
+            (Some(near), _) => error.with_help(format!("did you mean `{near}`?")),
+            (None, Some(_)) => {
+                let known: Vec<_> = known().collect();
+                error.with_help(format!("its `providers` are {}", known.join(", ")))
+            }
+            (None, None) => error.with_help(
+                "an address has a scheme, such as `file:./secrets`; a name stands under `providers` \
+                 in the manifest",
+            ),
+        }
+    })
 }
 
 fn explicit(looked_for: &str, url: Option<ProviderUrl>) -> Probe {

@@ -91,9 +91,9 @@ const REFUSED: &[&str] = &[
 
 /// A declared secret and the variable it becomes.
 #[derive(Debug)]
-pub(super) struct Variable<'a> {
-    pub(super) declared: &'a Declared,
-    pub(super) variable: String,
+pub(crate) struct Variable<'a> {
+    pub(crate) declared: &'a Declared,
+    pub(crate) variable: String,
 }
 
 /// Pairs each declared secret with its variable.
@@ -101,7 +101,7 @@ pub(super) struct Variable<'a> {
 /// # Errors
 /// [`ErrorKind::Config`] for a text that can't name a variable, a variable that no secret may
 /// become, and two secrets on one variable.
-pub(super) fn of<'a>(declared: impl Iterator<Item = &'a Declared>) -> Result<Vec<Variable<'a>>> {
+pub(crate) fn of<'a>(declared: impl Iterator<Item = &'a Declared>) -> Result<Vec<Variable<'a>>> {
     let mut taken = BTreeMap::new();
     let mut variables = Vec::new();
     for declared in declared {

@@ -38,10 +38,15 @@ impl Fault {
     }
 
     pub(in crate::backends) fn in_file(self, path: &Path) -> Error {
-        let (path, line) = (path.display(), self.line);
+        self.in_document(&path.display().to_string())
+    }
+
+    /// The same for a document that may be no file: standard input, for example.
+    pub(in crate::backends) fn in_document(self, origin: &str) -> Error {
+        let line = self.line;
         let place = match self.column {
-            Some(column) => format!("{path}, line {line}, column {column}"),
-            None => format!("{path}, line {line}"),
+            Some(column) => format!("{origin}, line {line}, column {column}"),
+            None => format!("{origin}, line {line}"),
         };
         Error::new(ErrorKind::Malformed, format!("{place}: {}", self.what))
     }

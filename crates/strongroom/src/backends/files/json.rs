@@ -28,6 +28,14 @@ pub(in crate::backends) struct Node {
     members: Option<Vec<(String, Node)>>,
 }
 
+/// A value that is no object, and where it stands.
+pub(in crate::backends) struct Leaf<'a> {
+    pub(in crate::backends) way: Vec<&'a str>,
+    pub(in crate::backends) node: &'a Node,
+    /// From 1.
+    pub(in crate::backends) line: usize,
+}
+
 impl Tree {
     /// Checks the whole document: its syntax, its depth, and that no object has one key twice.
     pub(in crate::backends) fn parse(text: Zeroizing<Vec<u8>>) -> Result<Self, Fault> {
@@ -60,9 +68,14 @@ impl Tree {
 
     /// Returns the value there: a string decoded, anything else as the text it is written in.
     pub(in crate::backends) fn value(&self, way: &[&str]) -> Result<Zeroizing<Vec<u8>>, Fault> {
-        let Some(node) = self.find(way) else {
-            return Ok(Zeroizing::default());
-        };
+        match self.find(way) {
+            Some(node) => self.decoded(node),
+            None => Ok(Zeroizing::default()),
+        }
+    }
+
+    /// Returns a value: a string decoded, anything else as the text it is written in.
+    pub(in crate::backends) fn decoded(&self, node: &Node) -> Result<Zeroizing<Vec<u8>>, Fault> {
         let text = self.text.get(node.at.clone()).unwrap_or_default();
         match text
             .strip_prefix(b"\"")
@@ -91,6 +104,40 @@ impl Tree {
             .flatten()
             .map(|(key, _)| key.as_str())
             .collect()
+    }
+
+    /// Reports whether a value is written as a string.
+    pub(in crate::backends) fn is_string(&self, node: &Node) -> bool {
+        self.text.get(node.at.start) == Some(&b'"')
+    }
+
+    /// Finds every value that is not an object, in order.
+    pub(in crate::backends) fn walk(&self) -> Vec<Leaf<'_>> {
+        fn walk<'a>(node: &'a Node, way: &mut Vec<&'a str>, found: &mut Vec<Leaf<'a>>) {
+            for (key, node) in node.members.iter().flatten() {
+                way.push(key);
+                match node.members {
+                    Some(_) => walk(node, way, found),
+                    None => found.push(Leaf {
+                        way: way.clone(),
+                        node,
+                        line: 0,
+                    }),
+                }
+                way.pop();
+            }
+        }
+        let mut found = Vec::new();
+        walk(&self.root, &mut Vec::new(), &mut found);
+        // Lines are counted in one pass: the values stand in order.
+        let (mut at, mut line) = (0, 1_usize);
+        for leaf in &mut found {
+            let start = leaf.node.at.start;
+            let between = self.text.get(at..start).unwrap_or_default();
+            line = line.saturating_add(fault::line(between).saturating_sub(1));
+            (leaf.line, at) = (line, start);
+        }
+        found
     }
 
     /// Lists the ways to every value that is not an object, joined by `/`.

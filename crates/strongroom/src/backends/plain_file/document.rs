@@ -20,6 +20,7 @@ use crate::secret::{Provenance, Secret};
 
 mod change;
 mod content;
+pub(crate) mod entries;
 mod format;
 #[cfg(any(test, fuzzing))]
 pub(in crate::backends) mod fuzzing;

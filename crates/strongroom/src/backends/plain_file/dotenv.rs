@@ -16,7 +16,8 @@ mod quoting;
 mod tests;
 
 use parser::{Entry, Parser, is_key};
-use quoting::{quote, unescape};
+pub(super) use quoting::quote;
+use quoting::unescape;
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
@@ -67,7 +68,25 @@ impl Dotenv {
 
     /// Returns the value of a variable, without its quotes and with its escapes decoded.
     pub(super) fn value(&self, key: &str) -> Option<Zeroizing<Vec<u8>>> {
-        let entry = self.entry(key)?;
+        self.decoded(self.entry(key)?)
+    }
+
+    /// Returns every variable in order, with the line it begins in and its value.
+    pub(super) fn into_values(self) -> impl Iterator<Item = (String, usize, Zeroizing<Vec<u8>>)> {
+        // Lines are counted in one pass.
+        let (mut at, mut lines) = (0, 1_usize);
+        let mut found = Vec::with_capacity(self.entries.len());
+        for entry in &self.entries {
+            let between = self.text.get(at..entry.key.start).unwrap_or_default();
+            lines = lines.saturating_add(line(between).saturating_sub(1));
+            at = entry.key.start;
+            let value = self.decoded(entry).unwrap_or_default();
+            found.push((self.key(entry).to_owned(), lines, value));
+        }
+        found.into_iter()
+    }
+
+    fn decoded(&self, entry: &Entry) -> Option<Zeroizing<Vec<u8>>> {
         let raw = self.text.get(entry.value.clone())?;
         let quoted = |quote: &[u8]| raw.strip_prefix(quote)?.strip_suffix(quote);
         Some(match (quoted(b"'"), quoted(b"\"")) {

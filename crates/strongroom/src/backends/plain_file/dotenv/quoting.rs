@@ -26,7 +26,7 @@ pub(super) fn unescape(text: &[u8]) -> Zeroizing<Vec<u8>> {
 }
 
 /// Writes a value so that this grammar reads it back, and so that other tools agree where they can.
-pub(super) fn quote(value: &str) -> Zeroizing<Vec<u8>> {
+pub(in super::super) fn quote(value: &str) -> Zeroizing<Vec<u8>> {
     let bare = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./:@%+,=".contains(&byte);
     let double = |byte: u8| byte == b'\'' || byte.is_ascii_control();
     // Each byte becomes two at most, and two quotes stand around them.
