@@ -9,9 +9,7 @@ use clap::{Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, 
 use clap::{ValueEnum, ValueHint};
 
 use crate::commands::{
-    audit, complete, completions, copy, diff, doctor, export, generate, get, git_credential,
-    git_merge, git_textconv, import, init, inspect, key, list, man, redact, rm, rotate, run, scan,
-    schema, set, trust, validate, watch,
+    audit, complete, completions, conformance, copy, diff, doctor, export, generate, get, git_credential, git_merge, git_textconv, import, init, inspect, key, list, man, redact, rm, rotate, run, scan, schema, set, trust, validate, watch,
 };
 use crate::exit::{FINE, Failure, USAGE, output};
 use crate::usage;
@@ -127,6 +125,7 @@ pub(crate) enum Command {
     GitCredential(git_credential::Args),
     GitMerge(git_merge::Args),
     GitTextconv(git_textconv::Args),
+    Conformance(conformance::Args),
     Completions(completions::Args),
     Man(man::Args),
     Schema(schema::Args),

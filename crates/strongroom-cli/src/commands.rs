@@ -9,6 +9,7 @@ pub(crate) mod complete;
 pub(crate) mod completions;
 pub(crate) mod copy;
 pub(crate) mod diff;
+pub(crate) mod conformance;
 pub(crate) mod doctor;
 pub(crate) mod export;
 pub(crate) mod generate;
@@ -60,6 +61,7 @@ pub(crate) fn run(command: Command, context: &Context<'_>) -> Outcome {
         Command::GitMerge(args) => git_merge::run(&args, context),
         Command::GitTextconv(args) => git_textconv::run(&args, context),
         Command::Audit(args) => audit::run(args, context),
+        Command::Conformance(args) => conformance::run(&args, context),
         Command::Completions(args) => completions::run(&args, context),
         Command::Man(args) => man::run(&args, context),
         Command::Schema(args) => schema::run(&args, context),

@@ -19,6 +19,7 @@ use crate::rails::{GuardRails, Rail};
 
 mod aws;
 mod env_vars;
+mod exec;
 mod files;
 mod memory;
 mod plain_file;
@@ -30,6 +31,8 @@ mod vault;
 pub(crate) mod fuzzing {
     #[cfg(feature = "aws")]
     pub use super::aws::fuzzing::*;
+    #[cfg(feature = "exec")]
+    pub use super::exec::fuzzing::*;
     pub use super::plain_file::fuzzing::*;
     pub use super::sealed_file::fuzzing::*;
     #[cfg(feature = "vault")]
@@ -49,11 +52,12 @@ pub(crate) const ALL: &[Backend] = &[
     sealed_file::BACKEND,
     env_vars::BACKEND,
     plain_file::BACKEND,
+    exec::BACKEND,
     memory::BACKEND,
 ];
 
 /// The most names that a server is asked to list: one after the other they are looked at and kept.
-#[cfg(any(feature = "aws", feature = "vault"))]
+#[cfg(any(feature = "aws", feature = "exec", feature = "vault"))]
 const MAX_LISTED: usize = 10_000;
 
 /// Refuses a listing that goes on beyond [`MAX_LISTED`] names.
@@ -477,7 +481,7 @@ impl Probe {
 }
 
 /// Examines what an address leads to by opening it, for a backend that this build doesn't have.
-#[cfg(not(all(feature = "aws", feature = "vault")))]
+#[cfg(not(all(feature = "aws", feature = "exec", feature = "vault")))]
 fn examine_by_opening(connect: Connect, open: fn(Connect) -> Opening) -> Examining {
     Box::pin(async move {
         let mut diagnosis = crate::examination::Diagnosis::new();
@@ -489,7 +493,7 @@ fn examine_by_opening(connect: Connect, open: fn(Connect) -> Opening) -> Examini
 }
 
 /// Refuses an address whose backend this build doesn't have. `remedy` says how to get one that has it.
-#[cfg(not(all(feature = "aws", feature = "vault")))]
+#[cfg(not(all(feature = "aws", feature = "exec", feature = "vault")))]
 fn not_in_this_build(connect: &Connect, what: &'static str, remedy: &'static str) -> Opening {
     let scheme = connect.url.scheme().to_owned();
     Box::pin(async move {

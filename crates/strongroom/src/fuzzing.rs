@@ -39,6 +39,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("audit_line", audit_line),
     ("bearer", bearer),
     ("dotenv", dotenv),
+    #[cfg(feature = "exec")]
+    ("exec_answer", exec_answer),
     ("json", json),
     ("manifest", manifest),
     ("name", name),

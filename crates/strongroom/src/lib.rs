@@ -87,9 +87,13 @@
 //! in `conformance` (feature `conformance`) tries every rule of the trait. One behind a network says
 //! so by [`Backend::remote`], and its calls are tried again and limited.
 //!
+//! A backend may also be a program in any language, `exec:/absolute/path/to/program` (feature `exec`): it is started
+//! for each call, with one request in JSON on its standard input. `docs/write-a-backend.md` of the repository
+//! specifies the protocol.
+//!
 //! # Features
 //!
-//! `vault` is the backend for Vault and OpenBao, `aws` that for AWS Secrets Manager, and `aws-sso` adds
+//! `exec` runs providers that are programs of their own. `vault` is the backend for Vault and OpenBao, `aws` that for AWS Secrets Manager, and `aws-sso` adds
 //! its logins by IAM Identity Center and by programs. `yaml` reads YAML documents in the plain-file
 //! backend, `zxcvbn` adds its score to the rules for passwords, `metrics` counts for a recorder of the crate
 //! of that name what the refresh does, `locked-memory` keeps values out of swap and core dumps

@@ -16,6 +16,7 @@ mod boot_serve;
 mod client;
 mod custom_provider;
 mod database_pool;
+mod exec_provider;
 mod five_backends;
 mod program;
 #[cfg(unix)]

@@ -23,7 +23,7 @@ pub(crate) fn run(command: &mut Command) -> (bool, String) {
 }
 
 /// Cargo builds the examples of a package with its tests, and puts them beside the tests' directory.
-fn executable(name: &str) -> PathBuf {
+pub(crate) fn executable(name: &str) -> PathBuf {
     let tests = std::env::current_exe().unwrap();
     let target = tests.parent().and_then(Path::parent).unwrap();
     let path = target

@@ -45,7 +45,7 @@ fn every_former_crash_is_withstood() {
 }
 
 // The targets of a feature are not among ours without it.
-#[cfg(all(feature = "aws", feature = "vault", feature = "yaml"))]
+#[cfg(all(feature = "aws", feature = "exec", feature = "vault", feature = "yaml"))]
 #[test]
 fn every_target_has_a_program_and_no_folder_is_of_none() {
     use std::collections::BTreeSet;

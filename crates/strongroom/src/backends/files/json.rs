@@ -90,13 +90,13 @@ impl Tree {
     }
 
     /// Returns the text that stands there, as it is written.
-    #[cfg(feature = "vault")]
+    #[cfg(any(feature = "exec", feature = "vault"))]
     pub(in crate::backends) fn raw(&self, way: &[&str]) -> Option<&[u8]> {
         self.text.get(self.find(way)?.at.clone())
     }
 
     /// Lists the keys of the object there.
-    #[cfg(any(feature = "aws", feature = "vault"))]
+    #[cfg(any(feature = "aws", feature = "exec", feature = "vault"))]
     pub(in crate::backends) fn keys(&self, way: &[&str]) -> Vec<&str> {
         let members = self.find(way).and_then(|node| node.members.as_ref());
         members
