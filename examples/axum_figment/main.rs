@@ -3,12 +3,12 @@
 //! ```text
 //! cargo run --example axum_figment                 # asks itself once and ends
 //! cargo run --example axum_figment -- --serve      # answers on 127.0.0.1, on any free port
-//! STRONGROOM_ENV=production cargo run --example axum_figment
+//! STRONGROOM_ENV=staging cargo run --example axum_figment
 //! ```
 //!
-//! The configuration says which secret is meant, by name, and never holds a value: figment keeps
-//! what it reads as plain text, shows it in its errors, and doesn't wipe it. The profile of both
-//! follows one variable.
+//! The configuration refers to secrets, `secret:database/password`, and never holds a value: figment
+//! keeps what it reads as plain text, shows it in its errors, and doesn't wipe it. The references are
+//! resolved afterwards. The profile of both follows one variable.
 
 use std::sync::Arc;
 
@@ -21,10 +21,14 @@ use figment::providers::Format;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use strongroom::{
-    Declared, DeploymentChoice, Env, Kind, LiveSecret, Memory, Secret, SecretName, Secrets,
-    SecretsFactory, generate,
+    DeploymentChoice, Env, Kind, LiveRef, LiveSecret, Memory, Secret, Secrets, SecretsFactory,
+    generate, policy,
 };
 use tower::ServiceExt as _;
+
+use database::Database;
+
+mod database;
 
 const CONFIG: &str = include_str!("config.toml");
 
@@ -33,6 +37,7 @@ const CONFIG: &str = include_str!("config.toml");
 #[serde(deny_unknown_fields)]
 struct Config {
     greeting: String,
+    database: Database,
     partner: Partner,
 }
 
@@ -40,12 +45,14 @@ struct Config {
 #[serde(deny_unknown_fields)]
 struct Partner {
     url: String,
-    token: SecretName,
+    token: LiveRef,
 }
 
 struct App {
     config: Config,
-    token: LiveSecret,
+    /// What a pool is made of. A driver takes it by `database_url.expose_str()?`.
+    database_url: Secret,
+    partner_token: LiveSecret,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -55,16 +62,22 @@ async fn main() -> Result<(), BoxError> {
     println!("{config:?}");
 
     let secrets = boot(env, &config).await?;
-    let token = secrets.watch(&config.partner.token).await?;
+    let password = config.database.password.resolve(&secrets).await?;
+    let app = App {
+        database_url: config.database.url(&password)?,
+        partner_token: config.partner.token.watch(&secrets).await?,
+        config,
+    };
     let app = Router::new()
         .route("/", get(greet))
+        .route("/database", get(database))
         .route("/partner", get(partner))
-        .with_state(Arc::new(App { config, token }));
+        .with_state(Arc::new(app));
 
     if std::env::args().any(|arg| arg == "--serve") {
         strongroom_examples::serve(0, app).await?;
     } else {
-        for path in ["/", "/partner"] {
+        for path in ["/", "/database", "/partner"] {
             let request = Request::get(path).body(Body::empty())?;
             let response = app.clone().oneshot(request).await?;
             let body = axum::body::to_bytes(response.into_body(), 1024).await?;
@@ -74,22 +87,32 @@ async fn main() -> Result<(), BoxError> {
     Ok(secrets.shutdown().await?)
 }
 
+/// Reads the configuration. `APP_CONFIG` names another file than the one that is compiled in.
 fn configure(profile: &str) -> Result<Config, BoxError> {
-    Ok(Figment::from(Toml::string(CONFIG).nested())
-        .select(profile)
-        .extract()?)
+    let text = match std::env::var_os("APP_CONFIG") {
+        Some(path) => std::fs::read_to_string(path)?,
+        None => CONFIG.to_owned(),
+    };
+    let figment = Figment::from(Toml::string(&text).nested()).select(profile);
+    // Its `Display` says which key is wrong.
+    Ok(figment.extract().map_err(|error| error.to_string())?)
 }
 
-/// Declares what the configuration names. The memory stands in for a backend, so that this runs
-/// anywhere: without `.provider(…)` the environment decides.
+/// Declares what the configuration refers to, so that the boot proves it. The memory stands in for a
+/// backend, so that this runs anywhere: without `.provider(…)` the environment decides.
 async fn boot(env: Env, config: &Config) -> strongroom::Result<Secrets> {
-    let token = Declared::new(config.partner.token.clone(), Kind::Token);
+    let declared = [
+        config.database.password.declare(Kind::Password),
+        config.partner.token.declare(Kind::Token),
+    ];
     let memory = Memory::new();
-    memory.set(token.name.as_str(), generate(&token)?);
+    for declared in &declared {
+        memory.set(declared.name.as_str(), generate(declared)?);
+    }
     SecretsFactory::builder()
         .env(env)
         .provider(memory)
-        .declare([token])
+        .declare(declared)
         .detect()
         .await
 }
@@ -98,10 +121,19 @@ async fn greet(State(app): State<Arc<App>>) -> String {
     app.config.greeting.clone()
 }
 
+/// Stands for a query. An address is logged without its password, or not at all.
+async fn database(State(app): State<Arc<App>>) -> String {
+    // EXPOSES: to the function that takes the credentials out of it
+    match app.database_url.expose_str() {
+        Ok(url) => format!("would connect to {}", policy::redact_url(url)),
+        Err(error) => error.client_message().to_owned(),
+    }
+}
+
 /// Stands for a call of the partner's API. The value would go into its header, and nowhere else.
 async fn partner(State(app): State<Arc<App>>) -> String {
     let url = &app.config.partner.url;
-    match app.token.with(Secret::fingerprint) {
+    match app.partner_token.with(Secret::fingerprint) {
         Ok(Some(fingerprint)) => format!("would call {url} with token {fingerprint}"),
         Ok(None) => format!("would call {url}"),
         Err(error) => error.client_message().to_owned(),

@@ -10,7 +10,7 @@ use crate::command::{cargo, output, program, run as run_command};
 use crate::workspace::{Workspace, root};
 
 /// The crates that are published.
-const CRATES: [&str; 2] = ["strongroom", "strongroom-cli"];
+const CRATES: [&str; 3] = ["strongroom-derive", "strongroom", "strongroom-cli"];
 
 /// What a package may hold besides Rust sources and the cases of the tests.
 const SINGLE: &[&str] = &[
@@ -115,6 +115,8 @@ fn belongs(path: &str) -> bool {
         || path == "src/commands/inspect/page.css"
         // The cases of the command line are files and folders of any name.
         || path.starts_with("tests/cmd/")
+        // What the compiler says of each misuse of the derive.
+        || (path.starts_with("tests/misuse/") && path.ends_with(".stderr"))
 }
 
 #[cfg(test)]

@@ -30,6 +30,7 @@ const RULES: &[Rule] = &[
     code::no_unsafe,
     code::random_in_one_room,
     code::no_build_scripts,
+    code::derive_is_pure,
     exposures::reasons,
     supply::dependencies_listed,
     comparisons::of_exposed,

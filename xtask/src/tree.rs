@@ -35,6 +35,7 @@ const BEHIND_FEATURES: &[(&[&str], &[&str])] = &[
         ],
     ),
     (&["aws-sso"], &["aws-sdk-sso", "aws-sdk-ssooidc"]),
+    (&["derive"], &["strongroom-derive"]),
     (&["metrics"], &["metrics"]),
     (&["auth", "tower"], &["governor"]),
     (&["aws", "aws-sso", "vault"], &["hyper", "rustls", "ring"]),

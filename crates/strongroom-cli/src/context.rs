@@ -6,8 +6,8 @@ use std::path::Path;
 
 use strongroom::sealed_file::SealedFile;
 use strongroom::{
-    Backend, Connection, CoreLimit, Env, Error, ErrorKind, Examination, SecretName, SecretsBuilder,
-    SecretsFactory,
+    Backend, Connection, CoreLimit, Declared, Env, Error, ErrorKind, Examination, SecretName,
+    SecretsBuilder, SecretsFactory,
 };
 
 use crate::args::Global;
@@ -141,7 +141,17 @@ impl<'a> Context<'a> {
         &self,
         work: impl AsyncFnOnce(&Connection) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let builder = self.unlocked()?;
+        self.connected_quietly_for(Vec::new(), work)
+    }
+
+    /// As [`connected_quietly`](Self::connected_quietly), with secrets that are declared beside the
+    /// manifest's.
+    pub(crate) fn connected_quietly_for<T>(
+        &self,
+        declared: Vec<Declared>,
+        work: impl AsyncFnOnce(&Connection) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let builder = self.unlocked()?.declare(declared);
         self.block_on(async {
             let connection = self.connect(builder).await?;
             let outcome = work(&connection).await;

@@ -41,6 +41,7 @@ mod args;
 mod commands;
 mod context;
 mod exchange;
+mod declared;
 mod exit;
 mod files;
 mod forms;

@@ -47,9 +47,19 @@ const THREAD_NAME: &str = "strongroom";
 pub fn detect(builder: SecretsBuilder) -> Result<Secrets> {
     let thread = Arc::new(Thread::start()?);
     let secrets = thread.run(builder.detect())?;
-    // A handle keeps the refresh alive, and that needs the thread.
-    secrets.keep_beside(thread.clone());
-    Ok(Secrets { secrets, thread })
+    Ok(Secrets::on(thread, secrets))
+}
+
+/// As [`detect`], for a type that declares what it needs and is then loaded.
+///
+/// # Errors
+/// As [`SecretsBuilder::detect_for`], and [`ErrorKind::Config`] if the system gives no further thread.
+pub fn detect_for<T: FromSecrets + Send + 'static>(
+    builder: SecretsBuilder,
+) -> Result<(T, Secrets)> {
+    let thread = Arc::new(Thread::start()?);
+    let (loaded, secrets) = thread.run(builder.detect_for())?;
+    Ok((loaded, Secrets::on(thread, secrets)))
 }
 
 /// What a synchronous program holds: [`crate::Secrets`], whose calls wait for their answer.
@@ -64,6 +74,12 @@ pub struct Secrets {
 }
 
 impl Secrets {
+    fn on(thread: Arc<Thread>, secrets: crate::Secrets) -> Self {
+        // A handle keeps the refresh alive, and that needs the thread.
+        secrets.keep_beside(thread.clone());
+        Self { secrets, thread }
+    }
+
     /// Returns a secret.
     ///
     /// # Errors

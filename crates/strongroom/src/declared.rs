@@ -12,8 +12,10 @@ use crate::provider::Target;
 use crate::secret::Secret;
 
 mod encoding;
+mod merge;
 
 pub use encoding::Encoding;
+pub(crate) use merge::merge;
 
 /// One declared secret: a row of the manifest's `secrets`, or of a type's own declaration.
 ///
@@ -51,6 +53,8 @@ pub struct Declared {
     pub length: Option<usize>,
     /// The age from which it should have been rotated.
     pub rotate_after: Option<Duration>,
+    /// The type and field that need it, `App.database.password` for example, where a type declares it.
+    pub needed_by: Option<String>,
 }
 
 impl Declared {
@@ -68,6 +72,7 @@ impl Declared {
             min_length: None,
             length: None,
             rotate_after: None,
+            needed_by: None,
         }
     }
 
@@ -131,6 +136,13 @@ impl Declared {
     #[must_use]
     pub fn with_rotate_after(mut self, age: Duration) -> Self {
         self.rotate_after = Some(age);
+        self
+    }
+
+    /// Says which type and field need it, for messages.
+    #[must_use]
+    pub fn with_needed_by(mut self, needed_by: impl Into<String>) -> Self {
+        self.needed_by = Some(needed_by.into());
         self
     }
 

@@ -50,10 +50,9 @@ impl SecretsFactory {
     /// As [`detect`](Self::detect), for a type that declares what it needs and is then loaded.
     ///
     /// # Errors
-    /// As [`SecretsBuilder::detect`], and whatever building the type fails with.
+    /// As [`SecretsBuilder::detect_for`].
     pub async fn detect_for<T: FromSecrets>() -> Result<(T, Secrets)> {
-        let secrets = Self::builder().declare(T::declared()).detect().await?;
-        Ok((secrets.load().await?, secrets))
+        Self::builder().detect_for().await
     }
 
     /// Returns the rows of the backends that every boot knows. Those given to
@@ -166,7 +165,13 @@ impl SecretsBuilder {
         self
     }
 
-    /// Declares secrets beside the manifest's. What the manifest says of a name wins.
+    /// Declares secrets beside the manifest's.
+    ///
+    /// Where both declare a name, the manifest says where the secret is (its source, variable and
+    /// encoding) and may tighten what is asked of it; nothing loosens: a secret is required if
+    /// either requires it, and the longer of two least lengths holds. A manifest that says nothing of
+    /// the encoding, or `opaque` of the kind, leaves these to what is declared here. Two kinds, or two
+    /// lengths of a key, are an error that names both places.
     #[must_use]
     pub fn declare(mut self, declared: impl IntoIterator<Item = Declared>) -> Self {
         self.declared.extend(declared);
@@ -297,6 +302,25 @@ impl SecretsBuilder {
         let mut plan = self.plan()?;
         plan.may_postpone = plan.manifest.snapshot.is_some();
         self.connect_as(plan).await?.boot().await
+    }
+
+    /// As [`detect`](Self::detect), for a type that declares what it needs and is then loaded.
+    ///
+    /// What the type declares is merged into the manifest as by [`declare`](Self::declare).
+    ///
+    /// # Errors
+    /// As [`detect`](Self::detect), [`ErrorKind::Config`] if the manifest contradicts the type, and
+    /// whatever building the type fails with; nothing is left running then.
+    pub async fn detect_for<T: FromSecrets>(self) -> Result<(T, Secrets)> {
+        let secrets = self.declare(T::declared()).detect().await?;
+        match secrets.load().await {
+            Ok(loaded) => Ok((loaded, secrets)),
+            Err(error) => {
+                // Why the type can't be built matters more than how a session ends.
+                let _ = secrets.shutdown().await;
+                Err(error)
+            }
+        }
     }
 
     /// What the chosen backend gets, once the guard rails let its address through.

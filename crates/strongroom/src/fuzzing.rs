@@ -10,6 +10,7 @@
 )]
 
 use crate::auth::{MAX_BEARER_BYTES, parse_bearer};
+use crate::declaration;
 use crate::declared::{Declared, Kind};
 use crate::env::Env;
 use crate::error::ErrorKind;
@@ -38,6 +39,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("aws_refusal", aws_refusal),
     ("audit_line", audit_line),
     ("bearer", bearer),
+    ("declaration", declaration),
     ("dotenv", dotenv),
     #[cfg(feature = "exec")]
     ("exec_answer", exec_answer),
@@ -84,6 +86,24 @@ pub fn name(data: &[u8]) {
     assert_eq!(serde_json::from_slice(&json).ok(), Some(name.clone()));
     let fits = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
     assert!(name.to_variable().bytes().all(fits));
+}
+
+/// What a type declares, as JSON: what parses is written and read as the same, and nothing else is
+/// repeated.
+pub fn declaration(data: &[u8]) {
+    let declared = match declaration::read("f", data) {
+        Ok(declared) => declared,
+        Err(error) => {
+            assert_eq!(error.kind(), ErrorKind::Config);
+            return never_quotes(data, &format!("{error:?} {error}"));
+        }
+    };
+    let json = declaration::to_json(&declared);
+    let again = declaration::parse("f", &json);
+    assert_eq!(
+        again.map(|again| declaration::to_json(&again)).ok(),
+        Some(json)
+    );
 }
 
 /// The address of a provider: what parses prints to a text that parses to the same.

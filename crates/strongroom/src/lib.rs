@@ -37,6 +37,31 @@
 //! [`Memory`] the provider for unit tests, with faults to order. [`rotation`] replaces the value of a
 //! secret that your service owns, and [`auth`] decides about requests that bring one.
 //!
+//! With the feature `derive` a struct says what it needs, and one call declares, proves and loads it;
+//! [`declaration`] writes the same as JSON, which `strongroom validate --declared` checks in CI without the
+//! service:
+//!
+#![cfg_attr(feature = "derive", doc = "```no_run")]
+#![cfg_attr(not(feature = "derive"), doc = "```ignore")]
+//! # async fn boot() -> strongroom::Result<()> {
+//! use strongroom::{FromSecrets, LiveSecret, Secret, SecretsFactory};
+//!
+//! #[derive(FromSecrets)]
+//! struct App {
+//!     /// The application role.
+//!     #[secret(name = "database/password", kind = "password")]
+//!     password: Secret,
+//!     #[secret(kind = "token")]
+//!     partner_token: Option<LiveSecret>,
+//! }
+//!
+//! let (app, secrets) = SecretsFactory::detect_for::<App>().await?;
+//! # Ok(()) }
+//! ```
+//!
+//! An ordinary configuration refers to secrets by [`SecretRef`] and [`LiveRef`], `secret:database/password`, so
+//! that no value stands in it.
+//!
 //! # For operators
 //!
 //! [`SecretsBuilder::explain`] says what was looked for, what was found and why it won; the
@@ -97,7 +122,8 @@
 //! its logins by IAM Identity Center and by programs. `yaml` reads YAML documents in the plain-file
 //! backend, `zxcvbn` adds its score to the rules for passwords, `metrics` counts for a recorder of the crate
 //! of that name what the refresh does, `locked-memory` keeps values out of swap and core dumps
-//! ([`Secret::is_locked`]), `conformance` is the suite for authors of backends. `auth` verifies bearer
+//! ([`Secret::is_locked`]), `conformance` is the suite for authors of backends, `derive` the derive of
+//! [`FromSecrets`]. `auth` verifies bearer
 //! tokens and limits failures, and `tower` makes a layer of that. None is on by default.
 //!
 //! With `metrics` there are `strongroom_readings_total` (labels `provider`, `outcome`),
@@ -119,6 +145,7 @@ pub mod blocking;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod documents;
+pub mod declaration;
 pub mod policy;
 pub mod provider;
 pub mod rotation;
@@ -134,6 +161,8 @@ mod error;
 mod events;
 mod examination;
 mod factory;
+#[cfg(feature = "derive")]
+mod fields;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -157,6 +186,7 @@ mod name;
 mod provider_url;
 mod rails;
 mod random;
+mod reference;
 mod refresh;
 mod report;
 mod secret;
@@ -185,7 +215,17 @@ pub use name::{MAX_NAME_BYTES, SecretName};
 pub use provider::SecretProvider;
 pub use provider_url::ProviderUrl;
 pub use rails::{GuardRails, Rail};
+pub use reference::{LiveRef, SecretRef};
 pub use report::{Finding, Report, Severity};
 pub use secret::{Fingerprint, MAX_VALUE_BYTES, Metadata, Provenance, Secret, Source, Version};
 pub use secrets::Secrets;
+#[cfg(feature = "derive")]
+pub use strongroom_derive::FromSecrets;
 pub use validation::{Outcome, Present, SecretState, Validation};
+
+/// For the code that `#[derive(FromSecrets)]` writes, and changed without notice.
+#[cfg(feature = "derive")]
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::fields::{Field, Fields, declare_nested};
+}

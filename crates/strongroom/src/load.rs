@@ -1,7 +1,9 @@
 //! Typed loading: a type says what it needs and is built from it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::declared::Declared;
 use crate::error::{Error, ErrorKind, Result};
@@ -50,6 +52,11 @@ use crate::secret::Secret;
 /// assert_eq!(database.user.expose_str()?, "app");
 /// # Ok::<(), strongroom::Error>(()) }).unwrap();
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` doesn't say which secrets it needs",
+    label = "not a type that is built from secrets",
+    note = "derive it: `#[derive(strongroom::FromSecrets)]` (feature `derive`), or implement `strongroom::FromSecrets`"
+)]
 pub trait FromSecrets: Sized {
     /// Lists what the type needs.
     fn declared() -> Vec<Declared>;
@@ -67,7 +74,9 @@ pub trait FromSecrets: Sized {
 /// The secrets that a type declared, as they were found.
 pub struct Loaded<'a> {
     found: &'a BTreeMap<SecretName, LiveSecret>,
-    values: BTreeMap<SecretName, Secret>,
+    values: Arc<BTreeMap<SecretName, Secret>>,
+    /// What stands before every name that is asked for: nothing, or a path and its `/`.
+    folder: String,
 }
 
 impl<'a> Loaded<'a> {
@@ -77,8 +86,31 @@ impl<'a> Loaded<'a> {
         };
         Ok(Self {
             found,
-            values: found.iter().map(value).collect::<Result<_>>()?,
+            values: Arc::new(found.iter().map(value).collect::<Result<_>>()?),
+            folder: String::new(),
         })
+    }
+
+    /// Returns what a nested type sees, to which `name` is `path/name` of this.
+    #[cfg(feature = "derive")]
+    pub(crate) fn below(&self, path: &str) -> Loaded<'a> {
+        let folder = match path {
+            "" => self.folder.clone(),
+            path => format!("{}{path}/", self.folder),
+        };
+        Loaded {
+            found: self.found,
+            values: Arc::clone(&self.values),
+            folder,
+        }
+    }
+
+    /// Returns the whole name of what is called `name` here.
+    pub(crate) fn whole<'n>(&self, name: &'n str) -> Cow<'n, str> {
+        match self.folder.as_str() {
+            "" => name.into(),
+            folder => format!("{folder}{name}").into(),
+        }
     }
 
     /// Returns a declared secret.
@@ -87,12 +119,13 @@ impl<'a> Loaded<'a> {
     /// [`ErrorKind::Absent`] if it is optional and not there, [`ErrorKind::Config`] if the type
     /// didn't declare it.
     pub fn get(&self, name: &str) -> Result<&Secret> {
-        self.values.get(name).ok_or_else(|| missing(name))
+        let name = self.whole(name);
+        self.values.get(&*name).ok_or_else(|| missing(&name))
     }
 
     /// Returns a declared secret, or `None` if it is optional and not there.
     pub fn get_optional(&self, name: &str) -> Option<&Secret> {
-        self.values.get(name)
+        self.values.get(&*self.whole(name))
     }
 
     /// Returns the live handle of a declared secret.
@@ -103,7 +136,9 @@ impl<'a> Loaded<'a> {
     /// # Errors
     /// As [`get`](Self::get).
     pub fn live(&self, name: &str) -> Result<LiveSecret> {
-        self.found.get(name).cloned().ok_or_else(|| missing(name))
+        let name = self.whole(name);
+        let found = self.found.get(&*name).cloned();
+        found.ok_or_else(|| missing(&name))
     }
 }
 

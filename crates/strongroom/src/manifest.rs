@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::declared::Declared;
+use crate::declared::{Declared, Kind};
 use crate::env::{Env, read_text_file};
 use crate::error::{Error, ErrorKind, Result};
 use crate::provider_url::ProviderUrl;
@@ -69,6 +70,8 @@ pub(crate) struct Manifest {
     pub(crate) allow_providers: Option<Vec<String>>,
     pub(crate) providers: BTreeMap<String, ProviderUrl>,
     pub(crate) secrets: Vec<Declared>,
+    /// What is asked of every declared secret that says nothing of its own.
+    pub(crate) policy: Policy,
     /// What the layers around remote providers are told.
     pub(crate) layers: crate::layers::Settings,
     /// How long values are held.
@@ -82,6 +85,22 @@ pub(crate) struct Manifest {
     pub(crate) settings: Vec<Setting>,
     /// What is allowed, and probably not meant.
     pub(crate) warnings: Vec<Finding>,
+}
+
+/// What is asked of every declared secret that says nothing of its own.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Policy {
+    pub(crate) min_length: Option<usize>,
+    pub(crate) rotate_after: Option<Duration>,
+}
+
+impl Policy {
+    pub(crate) fn apply(&self, declared: &mut Declared) {
+        if matches!(declared.kind, Kind::Token | Kind::Password) {
+            declared.min_length = declared.min_length.or(self.min_length);
+        }
+        declared.rotate_after = declared.rotate_after.or(self.rotate_after);
+    }
 }
 
 /// A manifest that was found by searching.

@@ -4,7 +4,9 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::error::{Error, ErrorKind};
 use crate::name::SecretName;
+use crate::validation;
 
 /// How much a [`Finding`] matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -32,6 +34,9 @@ pub struct Finding {
     /// How to mend it.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub help: String,
+    /// The type and field that need the secret, where a type declares it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub needed_by: Option<String>,
 }
 
 impl Finding {
@@ -48,7 +53,32 @@ impl Finding {
             rule,
             message: message.into(),
             help: help.into(),
+            needed_by: None,
         }
+    }
+
+    /// Makes the finding about a secret that could not be read or used.
+    pub(crate) fn of_error(name: &SecretName, error: &Error) -> Self {
+        let rule = match error.kind() {
+            ErrorKind::Absent => "absent",
+            ErrorKind::Denied => "denied",
+            ErrorKind::Auth => "auth",
+            ErrorKind::Malformed => "malformed",
+            ErrorKind::Policy => "guard-rail",
+            ErrorKind::Transient => "unreachable",
+            ErrorKind::Integrity => "integrity",
+            _ => "unreadable",
+        };
+        let message = error.to_string();
+        let prefix = format!("secret `{name}`: ");
+        let message = message.strip_prefix(&prefix).unwrap_or(&message);
+        Self::violation(Some(name), rule, message, error.help().unwrap_or_default())
+    }
+
+    /// Says which type and field need the secret.
+    pub(crate) fn needed_by(mut self, needed_by: Option<&str>) -> Self {
+        self.needed_by = needed_by.map(str::to_owned);
+        self
     }
 
     /// Makes a finding that is only reported.
@@ -71,10 +101,12 @@ impl fmt::Display for Finding {
             Some(name) => write!(f, "{name}: {} [{}]", self.message, self.rule)?,
             None => write!(f, "{} [{}]", self.message, self.rule)?,
         }
-        if self.help.is_empty() {
-            Ok(())
-        } else {
-            write!(f, "\n      {}", self.help)
+        if !self.help.is_empty() {
+            write!(f, "\n      {}", self.help)?;
+        }
+        match &self.needed_by {
+            Some(field) => write!(f, "\n      needed by `{field}`"),
+            None => Ok(()),
         }
     }
 }
@@ -137,4 +169,16 @@ impl fmt::Display for Report {
         }
         Ok(())
     }
+}
+
+/// Makes one error of several findings. Its kind is that of what needs an operator most.
+pub(crate) fn gathered(
+    message: impl Into<String>,
+    failures: impl IntoIterator<Item = (ErrorKind, Finding)>,
+) -> Error {
+    let (kinds, findings): (Vec<_>, Vec<_>) = failures.into_iter().unzip();
+    // Of equals the first counts.
+    let worst = kinds.into_iter().rev().max_by_key(validation::severity);
+    let kind = worst.unwrap_or(ErrorKind::Malformed);
+    Error::new(kind, message).with_report(Report::new(findings))
 }

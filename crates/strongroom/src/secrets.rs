@@ -22,6 +22,7 @@ use crate::load::{FromSecrets, Loaded};
 use crate::name::SecretName;
 use crate::provider::Expect;
 use crate::refresh::{Entry, Refresher};
+use crate::report::{self, Finding};
 use crate::secret::{Secret, Version};
 
 /// How long the end of the providers' sessions may take at shutdown.
@@ -191,8 +192,8 @@ impl Secrets {
     /// Builds a type from the secrets it declares.
     ///
     /// # Errors
-    /// As [`get`](Self::get) for every required secret, and whatever the type's own parsing fails
-    /// with. In production the declarations must have been given to the boot, by
+    /// As [`get`](Self::get) for every required secret, in one error with a report where several fail, and
+    /// whatever the type's own parsing fails with. In production the declarations must have been given to the boot, by
     /// [`SecretsFactory::detect_for`](crate::SecretsFactory::detect_for) or
     /// [`SecretsBuilder::declare`](crate::SecretsBuilder::declare).
     pub async fn load<T: FromSecrets>(&self) -> Result<T> {
@@ -411,16 +412,31 @@ impl Secrets {
         declared: &[Declared],
     ) -> Result<BTreeMap<SecretName, LiveSecret>> {
         let mut found = BTreeMap::new();
+        let mut failures = Vec::new();
         for declared in declared {
             match self.watch_declared(declared).await {
                 Ok(live) => {
                     found.insert(declared.name.clone(), live);
                 }
                 Err(error) if error.kind() == ErrorKind::Absent && !declared.required => {}
-                Err(error) => return Err(error),
+                Err(error) => failures.push((declared, error)),
             }
         }
-        Ok(found)
+        match &failures[..] {
+            [] => Ok(found),
+            [(_, error)] => Err(error.clone()),
+            several => {
+                let message = format!("{} of the declared secrets can't be read", several.len());
+                let finding = |(declared, error): &(&Declared, Error)| {
+                    let finding = Finding::of_error(&declared.name, error);
+                    (
+                        error.kind(),
+                        finding.needed_by(declared.needed_by.as_deref()),
+                    )
+                };
+                Err(report::gathered(message, several.iter().map(finding)))
+            }
+        }
     }
 
     /// Returns the handle of a secret that a type declares, on the type's own terms where the boot

@@ -158,6 +158,13 @@ impl Validation {
                 outcome,
             });
         }
+        for finding in &mut findings {
+            let declared = finding
+                .name
+                .as_ref()
+                .and_then(|name| connection.declaration(name.as_str()));
+            finding.needed_by = declared.and_then(|declared| declared.needed_by.clone());
+        }
         findings.extend(connection.rails().said());
         (
             Self {
@@ -260,7 +267,7 @@ fn fatal(known: &Declared, answer: &Result<Secret>) -> Option<ErrorKind> {
 }
 
 /// Orders the kinds of [`fatal`]: what may pass by itself first, then what needs an operator most.
-fn severity(kind: &ErrorKind) -> u8 {
+pub(crate) fn severity(kind: &ErrorKind) -> u8 {
     match kind {
         ErrorKind::Integrity => 5,
         ErrorKind::Transient => 4,
@@ -273,21 +280,6 @@ fn severity(kind: &ErrorKind) -> u8 {
 /// The finding about a secret that could not be read.
 fn unread(known: &Declared, answer: &Result<Secret>) -> Option<Finding> {
     let error = answer.as_ref().err()?;
-    let name = Some(&known.name);
-    let help = error.help().unwrap_or_default();
-    let rule = match error.kind() {
-        ErrorKind::Absent if !known.required => return None,
-        ErrorKind::Absent => "absent",
-        ErrorKind::Denied => "denied",
-        ErrorKind::Auth => "auth",
-        ErrorKind::Malformed => "malformed",
-        ErrorKind::Policy => "guard-rail",
-        ErrorKind::Transient => "unreachable",
-        ErrorKind::Integrity => "integrity",
-        _ => "unreadable",
-    };
-    let message = error.to_string();
-    let prefix = format!("secret `{}`: ", known.name);
-    let message = message.strip_prefix(&prefix).unwrap_or(&message);
-    Some(Finding::violation(name, rule, message, help))
+    let wanted = known.required || error.kind() != ErrorKind::Absent;
+    wanted.then(|| Finding::of_error(&known.name, error))
 }

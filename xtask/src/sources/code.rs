@@ -121,7 +121,10 @@ pub(super) fn random_in_one_room(files: &[SourceFile]) -> Vec<Finding> {
     )
 }
 
-/// No program of ours runs while a user compiles.
+/// The one crate of ours that runs while a user compiles.
+const DERIVE: &str = "crates/strongroom-derive/";
+
+/// No program of ours runs while a user compiles, but for the derive.
 pub(super) fn no_build_scripts(files: &[SourceFile]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for file in files.iter().filter(|file| file.path.starts_with("crates/")) {
@@ -134,7 +137,10 @@ pub(super) fn no_build_scripts(files: &[SourceFile]) -> Vec<Finding> {
         for (at, line) in (1..).zip(file.text.lines()) {
             let key = line.split('=').next().unwrap_or_default().trim();
             let section = line.trim();
-            let builds = ["build", "links", "proc-macro", "proc_macro"].contains(&key)
+            let is_macro =
+                ["proc-macro", "proc_macro"].contains(&key) && !file.path.starts_with(DERIVE);
+            let builds = is_macro
+                || ["build", "links"].contains(&key)
                 || section.ends_with("build-dependencies]");
             if builds {
                 let message = "compiles a program of ours that runs while a user compiles";
@@ -143,6 +149,36 @@ pub(super) fn no_build_scripts(files: &[SourceFile]) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// The derive makes code of code: it looks at nothing else of the machine that compiles.
+pub(super) fn derive_is_pure(files: &[SourceFile]) -> Vec<Finding> {
+    let reaches = |code: &str| -> Vec<usize> {
+        let outside = [
+            "std::env",
+            "std::fs",
+            "std::io",
+            "std::net",
+            "std::path",
+            "std::process",
+            "env!",
+            "include_str!",
+            "include_bytes!",
+            "include!",
+            "tracked_path",
+            "tracked_env",
+        ];
+        let found = outside.iter().flat_map(|word| find(code, word));
+        found.collect()
+    };
+    let elsewhere =
+        |file: &SourceFile| file.path.starts_with(DERIVE) && file.path.contains("/src/");
+    each(
+        files,
+        elsewhere,
+        reaches,
+        "reaches beyond the code that it is given, while a user compiles",
+    )
 }
 
 pub(super) fn is_program(file: &SourceFile) -> bool {
@@ -283,6 +319,23 @@ mod tests {
     }
 
     #[test]
+    fn a_derive_that_reaches_out_is_found() {
+        let check = |path: &str, text: &str| found(derive_is_pure, &[(path, text)]);
+        for text in ["std::fs::read(x)", "use std::env;", "include_str!(a)"] {
+            assert_eq!(
+                check("crates/strongroom-derive/src/a.rs", text).len(),
+                1,
+                "{text}"
+            );
+            assert!(
+                check("crates/strongroom/src/a.rs", text).is_empty(),
+                "{text}"
+            );
+        }
+        assert!(check("crates/strongroom-derive/src/a.rs", "std::time::Duration").is_empty());
+    }
+
+    #[test]
     fn build_scripts_are_found() {
         let manifest = "crates/a/Cargo.toml";
         for text in [
@@ -298,6 +351,8 @@ mod tests {
                 "{text}"
             );
         }
+        let derive = ("crates/strongroom-derive/Cargo.toml", "proc-macro = true");
+        assert!(found(no_build_scripts, &[derive]).is_empty());
         let found_script = found(no_build_scripts, &[("crates/a/build.rs", "fn main() {}")]);
         assert_eq!(found_script, ["crates/a/build.rs:0"]);
         assert!(found(no_build_scripts, &[(manifest, "name = \"build\"")]).is_empty());

@@ -6,6 +6,7 @@ use strongroom::{Connection, Declared, Error, ErrorKind, Result, Secret, SecretN
 
 use super::set::Written;
 use crate::context::{Context, nearest, parse_name};
+use crate::declared::Declaration;
 use crate::exit::{self, CHECK_FAILED, FINE, Outcome};
 use crate::progress::Progress;
 use crate::report::ErrorBody;
@@ -19,7 +20,8 @@ use crate::report::ErrorBody;
 Examples:
   strongroom generate session/signing-key
   strongroom generate api/token --force        replaces the value
-  strongroom generate --all-missing            every declared secret that is absent")]
+  strongroom generate --all-missing            every declared secret that is absent
+  strongroom generate --all-missing --declared app.json")]
 pub(crate) struct Args {
     /// The name of a declared secret
     #[arg(
@@ -33,6 +35,8 @@ pub(crate) struct Args {
     /// Create every declared secret that is absent and of a kind that can be generated
     #[arg(long)]
     all_missing: bool,
+    #[command(flatten)]
+    declaration: Declaration,
 }
 
 #[derive(Serialize)]
@@ -75,7 +79,8 @@ pub(crate) fn run(args: &Args, context: &Context<'_>) -> Outcome {
     } else {
         Expect::Absent
     };
-    context.connected(async |connection| {
+    context.connected_quietly_for(args.declaration.read()?, async |connection| {
+        context.screen.warnings(&connection.detection().warnings);
         let plan = match &name {
             Some(name) => one(connection, name)?,
             None => missing(connection).await?,

@@ -4,6 +4,7 @@ use serde::Serialize;
 use strongroom::{Deployment, Error, ErrorKind, Validation};
 
 use crate::context::Context;
+use crate::declared::Declaration;
 use crate::exit::{self, CHECK_FAILED, FINE, Failure, Outcome};
 
 /// Check every declared secret and the guard rails, as a service's boot would
@@ -18,9 +19,14 @@ use crate::exit::{self, CHECK_FAILED, FINE, Failure, Outcome};
 Examples:
   strongroom validate
   STRONGROOM_ENV=production strongroom validate --provider file:/run/secrets
+  strongroom validate --declared app.json       what the service declares, as it wrote it
+  ./app --declared | strongroom validate --declared -
   strongroom check --quiet && deploy"
 )]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    #[command(flatten)]
+    declaration: Declaration,
+}
 
 #[derive(Serialize)]
 struct Body<'a> {
@@ -39,8 +45,8 @@ struct Flat<'a> {
     secrets: &'a [strongroom::SecretState],
 }
 
-pub(crate) fn run(_: &Args, context: &Context<'_>) -> Outcome {
-    context.connected_quietly(async |connection| {
+pub(crate) fn run(args: &Args, context: &Context<'_>) -> Outcome {
+    context.connected_quietly_for(args.declaration.read()?, async |connection| {
         let validation = connection.validate().await;
         let provider = connection.describe().address;
         let deployment = connection.rails().deployment();

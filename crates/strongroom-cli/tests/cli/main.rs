@@ -21,6 +21,7 @@ mod copy;
 #[cfg(unix)]
 mod deployments;
 mod diff;
+mod declared;
 mod doctor;
 mod environment;
 #[cfg(unix)]

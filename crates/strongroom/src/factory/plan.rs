@@ -7,13 +7,14 @@ use super::{Detection, SecretsBuilder, variables};
 use crate::audit::Audit;
 use crate::backends::{self, Backend, Class, Probe};
 use crate::chain;
-use crate::declared::Declared;
+use crate::declared::{Declared, merge};
 use crate::env::{Deployment, DeploymentChoice, Env};
 use crate::error::{Error, ErrorKind, Result};
 use crate::manifest::{self, Manifest};
+use crate::name::SecretName;
 use crate::provider_url::ProviderUrl;
 use crate::rails::GuardRails;
-use crate::report::Finding;
+use crate::report::{Finding, Report};
 use crate::trust::{self, Standing};
 
 /// The decision, and what it stands on.
@@ -48,12 +49,7 @@ impl SecretsBuilder {
             warnings.append(&mut distrust(&mut manifest, &env));
         }
         let rails = GuardRails::new(choice.deployment, manifest.overridden.iter().copied());
-        let mut declared = manifest.secrets.clone();
-        for further in &self.declared {
-            if !declared.iter().any(|known| known.name == further.name) {
-                declared.push(further.clone());
-            }
-        }
+        let declared = self.declared(&manifest)?;
         let mut detection = Detection::begin(choice, profile, &manifest, warnings);
         self.look(&env, &manifest, &mut detection)?;
         detection.decide(&manifest);
@@ -74,6 +70,25 @@ impl SecretsBuilder {
             detection,
             may_postpone: false,
         })
+    }
+
+    /// Merges what the program declares into what the manifest does.
+    fn declared(&self, manifest: &Manifest) -> Result<Vec<Declared>> {
+        let mut declared = manifest.secrets.clone();
+        let place = |name: &SecretName, key: &'static str| {
+            let key = format!("secrets.{name}.{key}");
+            let setting = manifest.settings.iter().find(|setting| setting.key == key);
+            setting.map(|setting| setting.origin.clone())
+        };
+        let contradictions = merge(&mut declared, &self.declared, place);
+        if contradictions.is_empty() {
+            for declared in &mut declared {
+                manifest.policy.apply(declared);
+            }
+            return Ok(declared);
+        }
+        let message = "what the program declares contradicts itself or the manifest";
+        Err(Error::new(ErrorKind::Config, message).with_report(Report::new(contradictions)))
     }
 
     /// Collects every candidate, strongest class first.

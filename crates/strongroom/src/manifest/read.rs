@@ -132,8 +132,8 @@ impl Reader<'_> {
             }
         }
         let policy = self.dict(dict, &["policy"])?;
-        let min_length = self.number(&policy, &["policy", "min_length"])?;
-        let rotate_after = self.duration(&policy, &["policy", "rotate_after"])?;
+        manifest.policy.min_length = self.number(&policy, &["policy", "min_length"])?;
+        manifest.policy.rotate_after = self.duration(&policy, &["policy", "rotate_after"])?;
         manifest.layers = self.layers(dict)?;
         manifest.cache = self.cache(dict)?;
         manifest.snapshot = self.snapshot(dict, &manifest.cache)?;
@@ -141,7 +141,7 @@ impl Reader<'_> {
         let secrets = self.dict(dict, &["secrets"])?;
         self.at_most(MAX_SECRETS, &secrets, "secrets")?;
         for (name, value) in &secrets {
-            let mut declared = self.secret(name, value)?;
+            let declared = self.secret(name, value)?;
             if let Some(provider) = declared.source.as_ref().and_then(|s| s.provider.as_deref())
                 && !manifest.providers.contains_key(provider)
             {
@@ -150,10 +150,6 @@ impl Reader<'_> {
                     format!("names the provider `{provider}`, which `providers` doesn't have");
                 return Err(self.wrong(value, &path, &problem));
             }
-            if matches!(declared.kind, Kind::Token | Kind::Password) {
-                declared.min_length = declared.min_length.or(min_length);
-            }
-            declared.rotate_after = declared.rotate_after.or(rotate_after);
             manifest.secrets.push(declared);
         }
         Ok(manifest)

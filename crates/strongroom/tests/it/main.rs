@@ -16,6 +16,8 @@ mod bounds;
 mod canary;
 mod chains;
 mod conformance;
+#[cfg(feature = "derive")]
+mod derive;
 mod detection;
 mod layers;
 mod manifest;
