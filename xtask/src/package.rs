@@ -110,6 +110,7 @@ fn belongs(path: &str) -> bool {
     let is_source = |dir: &str| path.starts_with(dir) && path.ends_with(".rs");
     SINGLE.contains(&path)
         || ["src/", "tests/", "examples/"].into_iter().any(is_source)
+        || (path.starts_with("src/schemas/") && path.ends_with(".json"))
         // The style of the page that `inspect --html` writes.
         || path == "src/commands/inspect/page.css"
         // The cases of the command line are files and folders of any name.
@@ -128,6 +129,7 @@ mod tests {
             "src/a.rs",
             "tests/it/b.rs",
             "Cargo.lock",
+            "src/schemas/get.json",
             "tests/cmd/tour.in/x",
         ] {
             assert!(belongs(path), "{path}");
@@ -138,6 +140,7 @@ mod tests {
             "fuzz/corpus/name/1",
             "src/secrets.sealed",
             "src/app.key",
+            "src/other.json",
             "tests/it/extra.pem",
             ".env",
             "Cargo.toml.bak",

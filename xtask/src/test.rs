@@ -8,7 +8,7 @@ use crate::command::{cargo, run as run_command, succeeds};
 use crate::servers::Servers;
 use crate::steps::{self, Step};
 use crate::workspace::Workspace;
-use crate::{Result, deny, examples, package, security, sources, tree};
+use crate::{Result, api, deny, examples, package, security, sources, tree};
 
 pub(crate) fn run() -> Result<()> {
     let workspace = Workspace::load()?;
@@ -22,6 +22,9 @@ pub(crate) fn run() -> Result<()> {
         }),
         Step::new("format, fuzz targets", || {
             run_cargo("fmt --manifest-path fuzz/Cargo.toml -- --check")
+        }),
+        Step::new("format, public API", || {
+            run_cargo("fmt --manifest-path xtask/public-api/Cargo.toml -- --check")
         }),
         Step::new("sources", sources::check),
         // For every platform, since cargo-deny looks at all of them and must not need the network.
@@ -38,6 +41,8 @@ pub(crate) fn run() -> Result<()> {
             )
         }),
         Step::new("documentation", documentation),
+        // Of what was just compiled for the documentation.
+        Step::new("public API", || api::run(false)),
         Step::new("servers", || start_servers(target_dir, &servers)),
         Step::new("tests, all features", || {
             tests("--workspace --all-features", &servers)

@@ -127,6 +127,11 @@ impl<'a, W: Write> Masker<'a, W> {
         self.write()
     }
 
+    /// Reports whether something waits for what follows.
+    pub(crate) fn is_holding(&self) -> bool {
+        self.search.open_from().is_some()
+    }
+
     /// Returns how many values were masked, and which in which forms.
     pub(crate) fn masked(&self) -> (u64, &[(SecretName, Form)]) {
         (self.count, &self.masked)

@@ -130,6 +130,8 @@
 //! `strongroom_reading_seconds` (`provider`), `strongroom_events_total` (`secret`, `event`) and
 //! `strongroom_secrets` (`state`: `fresh`, `stale`, `unusable`).
 
+// docs.rs shows which feature an item needs; only its toolchain can.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 // Its one exception is for locked memory.
 #![cfg_attr(not(feature = "locked-memory"), forbid(unsafe_code))]
 #![cfg_attr(
@@ -144,6 +146,8 @@ pub mod blocking;
 pub mod conformance;
 pub mod declaration;
 pub mod documents;
+pub mod documents;
+pub mod declaration;
 pub mod policy;
 pub mod provider;
 pub mod rotation;

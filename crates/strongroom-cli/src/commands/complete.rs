@@ -1,5 +1,6 @@
 //! `__complete`: what the shells' scripts ask while somebody types.
 
+use std::collections::BTreeSet;
 use std::io::{self, Read as _};
 
 use clap::{Arg, Command, CommandFactory as _};
@@ -85,6 +86,16 @@ impl Names {
             _ => None,
         }
     }
+}
+
+/// Returns the options whose values are names, of all commands.
+pub(super) fn options(command: &Command) -> BTreeSet<String> {
+    let own = command
+        .get_arguments()
+        .filter(|argument| Names::of(argument).is_some());
+    let own = own.filter_map(|argument| argument.get_long().map(str::to_owned));
+    own.chain(command.get_subcommands().flat_map(options))
+        .collect()
 }
 
 /// Walks along the words to the last one; `None` if that is none of ours to complete.

@@ -2,6 +2,7 @@
 
 use clap_complete::Shell;
 
+use super::complete;
 use crate::args;
 use crate::context::Context;
 use crate::exit::{FINE, Outcome};
@@ -34,9 +35,18 @@ fn script(shell: Shell) -> String {
     match shell {
         Shell::Bash => script.replacen(FUNCTION, &format!("{FUNCTION}{BASH}"), 1),
         Shell::Zsh => script.replacen(FUNCTION, &format!("{FUNCTION}{ZSH}"), 1),
-        Shell::Fish => format!("{script}{FISH}"),
+        Shell::Fish => format!("{script}{FISH}{}", fish_options()),
         _ => script.into_owned(),
     }
+}
+
+/// In fish only what is said of an option completes its value.
+fn fish_options() -> String {
+    let options = complete::options(&args::typed());
+    let lines = options.iter().map(|option| {
+        format!("complete -c strongroom -l {option} -n __fish_strongroom_found -x -a '$__fish_strongroom_names'\n")
+    });
+    lines.collect()
 }
 
 /// Where the generated function begins, in bash and zsh: names come first, and what it knows where there are none.

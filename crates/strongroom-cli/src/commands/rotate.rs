@@ -209,7 +209,7 @@ fn finish(begun: &Begun, done: Completed, args: &Args, context: &Context<'_>) ->
     Ok(FINE)
 }
 
-fn duration(text: &str) -> Result<Duration> {
+pub(super) fn duration(text: &str) -> Result<Duration> {
     let wrong = || Error::new(ErrorKind::Config, "no duration, such as 90s or 7d");
     let duration = humantime::parse_duration(text).map_err(|_| wrong())?;
     match duration.is_zero() {

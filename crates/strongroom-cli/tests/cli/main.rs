@@ -19,7 +19,10 @@ mod codes;
 mod completion;
 mod declared;
 mod copy;
+#[cfg(unix)]
+mod deployments;
 mod diff;
+mod declared;
 mod doctor;
 mod environment;
 #[cfg(unix)]
@@ -46,11 +49,16 @@ mod project;
 mod prompts;
 mod readme;
 #[cfg(unix)]
+mod redact;
+#[cfg(unix)]
 mod rotate;
+mod scan;
 #[cfg(unix)]
 mod schemas;
 #[cfg(unix)]
 mod sealed;
+#[cfg(unix)]
+mod supervise;
 #[cfg(unix)]
 mod terminal;
 mod vault;

@@ -40,7 +40,7 @@ impl Found<'_> {
     pub(super) fn name(&self, finding: Finding) -> Finding {
         Finding {
             secret: Some(self.secret.clone()),
-            form: Some(title(self.form)),
+            form: Some(id(self.form)),
             ..finding
         }
     }
@@ -141,14 +141,24 @@ pub(super) fn masked(text: &str, ranges: &[Range<usize>]) -> String {
     shown
 }
 
-fn title(form: Form) -> &'static str {
-    match form {
-        Form::Raw => "as it is",
-        Form::Shell => "quoted for a shell",
-        Form::Json => "escaped for JSON",
-        Form::Hex => "in hexadecimal",
-        Form::Base64 => "in base64",
-        Form::Base64Url => "in base64url",
-        Form::Percent => "percent-encoded",
-    }
+/// The forms as JSON names them, and as people do.
+const FORMS: &[(Form, &str, &str)] = &[
+    (Form::Raw, "raw", "as it is"),
+    (Form::Shell, "shell", "quoted for a shell"),
+    (Form::Json, "json", "escaped for JSON"),
+    (Form::Hex, "hex", "in hexadecimal"),
+    (Form::Base64, "base64", "in base64"),
+    (Form::Base64Url, "base64-url", "in base64url"),
+    (Form::Percent, "percent", "percent-encoded"),
+];
+
+fn id(form: Form) -> &'static str {
+    let found = FORMS.iter().find(|(known, ..)| *known == form);
+    found.map_or("raw", |(_, id, _)| id)
+}
+
+/// Says for people how a value was written.
+pub(super) fn phrase(id: &str) -> &'static str {
+    let found = FORMS.iter().find(|(_, known, _)| *known == id);
+    found.map_or("as it is", |(.., phrase)| phrase)
 }

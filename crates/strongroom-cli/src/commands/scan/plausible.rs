@@ -34,6 +34,11 @@ pub(super) fn token(text: &str) -> bool {
     bits(text) >= RANDOM_BITS && !is_made_up(text) && !is_fake(text, Kind::Token)
 }
 
+/// A token behind an address.
+pub(super) fn last_segment(text: &str) -> bool {
+    text.rsplit('/').next().is_some_and(token)
+}
+
 /// The key of a document, as base64 that may have line breaks in it, real or written as `\n`.
 pub(super) fn key(text: &str) -> bool {
     let body = text.replace("\\n", "").replace("\\r", "");
@@ -141,6 +146,7 @@ fn is_expression(text: &str) -> bool {
 fn is_reference(text: &str) -> bool {
     let words = |by: &[char]| text.split(by).count();
     text.contains("://")
+        || text.starts_with("arn:")
         || text.starts_with(['/', '~', '.'])
         || text.contains('/') && words(&['/']) > 3
         || words(&['.', '-', '_', ':', '/']) > text.len() / 5
@@ -188,6 +194,9 @@ mod tests {
     }
 
     proptest! {
+        // The policy takes its time, above all where nothing is optimised.
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
         #[test]
         fn no_text_makes_them_panic(text in ".{0,200}") {
             for judge in [token, key, password, assigned, basic, jwt] {

@@ -49,7 +49,7 @@ pub(super) const RULES: &[Rule] = &[
         title: "a token or webhook of Slack",
         keywords: &["xox", "hooks.slack.com"],
         pattern: r"\b(xox[abeoprs]-[A-Za-z0-9-]{20,250}|hooks\.slack\.com/services/T[A-Z0-9]{6,12}/B[A-Z0-9]{6,12}/[A-Za-z0-9]{20,30})",
-        is_real: plausible::token,
+        is_real: plausible::last_segment,
     },
     Rule {
         id: "stripe-key",

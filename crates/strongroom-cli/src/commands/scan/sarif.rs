@@ -6,7 +6,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use super::finding::{Finding, Place};
-use super::rules;
+use super::{known, rules};
 
 const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
 
@@ -79,7 +79,9 @@ pub(super) fn document(findings: &[Finding]) -> Value {
 pub(super) fn message(finding: &Finding) -> String {
     let (title, _) = rules::describe(finding.rule).unwrap_or_default();
     match (&finding.secret, finding.form) {
-        (Some(secret), Some(form)) => format!("the value of {secret}, {form}"),
+        (Some(secret), Some(form)) => {
+            format!("the value of {secret}, {}", known::phrase(form))
+        }
         _ => title.to_owned(),
     }
 }

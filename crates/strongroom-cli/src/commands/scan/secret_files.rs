@@ -170,12 +170,12 @@ mod tests {
             (".env", "PORT=80\nDB_PASSWORD=kQ7vZp2XbR9tLmW4", true),
             (
                 ".env.production",
-                "export API_TOKEN='kQ7vZp2XbR9tLmW4'",
+                "export API_TOKEN='kQ7vZp2XbR9tLmW4'", // strongroom:allow(assigned-secret) made up for this test
                 true,
             ),
             (
                 "app.env",
-                "DATABASE_URL=postgres://a:kQ7vZp2XbR9tLmW4@db/a",
+                "DATABASE_URL=postgres://a:kQ7vZp2XbR9tLmW4@db/a", // strongroom:allow(url-password) made up for this test
                 true,
             ),
             (".env", "PORT=80\nLOG=info", false),

@@ -131,9 +131,9 @@ pub(super) fn is_secret(path: &[&str]) -> bool {
     }
 }
 
-/// Reports whether a method hands on the value that it is called on.
+/// Reports whether a method that takes an argument hands on the value that it is called on.
 pub(super) fn hands_on(method: &str) -> bool {
-    TRANSPARENT.contains(&method)
+    ["expect", "unwrap_or"].contains(&method)
 }
 
 /// Reports whether a function shows what it is given, so that a secret within it is still shown.

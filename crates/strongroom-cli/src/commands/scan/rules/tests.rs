@@ -136,8 +136,8 @@ const EXAMPLES: &[Example] = &[
     Example {
         rule: "url-password",
         finds: &[
-            "postgres://app:kQ7vZp2X·bR9tLmW4@db.internal/app",
-            "https://:kQ7vZp2X·bR9tLmW4@cache",
+            "postgres:·//app:kQ7vZp2XbR9tLmW4@db.internal/app",
+            "https:·//:kQ7vZp2XbR9tLmW4@cache",
         ],
         passes: &[
             "postgres://app:password@localhost/app",
@@ -171,7 +171,7 @@ const EXAMPLES: &[Example] = &[
             "password = \"kQ7v·Zp2XbR9tLmW4\"",
             "\"apiKey\": \"9c1185a5c5e9·fc54612808977ee8f548\",",
             "const API_TOKEN: &str = \"kQ7vZp2XbR9t·LmW4sYc8NfHd3GjK6u\";",
-            "client_secret => 'kQ7vZp2XbR9t·LmW4'",
+            "client_se·cret => 'kQ7vZp2XbR9tLmW4'",
             "DB_PASSWORD=kQ7vZp2X·bR9tLmW4",
             "  password: kQ7vZp2X·bR9tLmW4",
             "secret = String::from(\"kQ7vZp2X·bR9tLmW4\")",

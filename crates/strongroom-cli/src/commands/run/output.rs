@@ -1,0 +1,119 @@
+//! The program's output on its way through the mask.
+
+use std::fs::File;
+use std::io::{self, PipeReader, PipeWriter, Read as _};
+use std::os::fd::AsFd;
+use std::process::Command;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use tokio::sync::mpsc;
+
+use crate::forms::KnownForms;
+use crate::mask::{Mask, Masker};
+
+/// How long what the program left running may write on after the program's end.
+const AFTER_END: Duration = Duration::from_secs(5);
+
+/// The values that are masked, which may be replaced while the program runs.
+pub(super) struct Known(Mutex<Arc<(KnownForms, Mask)>>);
+
+impl Known {
+    pub(super) fn new(forms: KnownForms, mask: Mask) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(Arc::new((forms, mask)))))
+    }
+
+    /// Masks other values from now on.
+    pub(super) fn replace(&self, forms: KnownForms, mask: Mask) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new((forms, mask));
+    }
+
+    fn current(&self) -> Arc<(KnownForms, Mask)> {
+        Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Both streams of a program, each copied by a thread.
+pub(super) struct Output {
+    ended: mpsc::UnboundedReceiver<()>,
+    /// When these are dropped, the threads copy what is there and end.
+    stops: Vec<PipeWriter>,
+}
+
+impl Output {
+    /// Has the program write to pipes, and copies what comes out of them.
+    pub(super) fn connect(command: &mut Command, known: &Arc<Known>) -> io::Result<Self> {
+        let (send, ended) = mpsc::unbounded_channel();
+        let mut stops = Vec::new();
+        let mut copy = |to: io::Result<File>| -> io::Result<PipeWriter> {
+            let ((from, program_end), (stop, stopper)) = (io::pipe()?, io::pipe()?);
+            let (to, known, send) = (to?, Arc::clone(known), send.clone());
+            stops.push(stopper);
+            thread::Builder::new().spawn(move || {
+                // A reader who has gone is told to the program, by a closed pipe.
+                let _ = copy(from, &stop, &to, &known);
+                let _ = send.send(());
+            })?;
+            Ok(program_end)
+        };
+        command.stdout(copy(duplicate(io::stdout()))?);
+        command.stderr(copy(duplicate(io::stderr()))?);
+        Ok(Self { ended, stops })
+    }
+
+    /// Waits for the rest of the output, after the program's end.
+    pub(super) async fn finish(mut self) {
+        let all = async { while self.ended.recv().await.is_some() {} };
+        if tokio::time::timeout(AFTER_END, all).await.is_err() {
+            self.stops.clear();
+            while self.ended.recv().await.is_some() {}
+        }
+    }
+}
+
+fn copy(mut from: PipeReader, stop: &PipeReader, to: &File, known: &Known) -> io::Result<()> {
+    loop {
+        let current = known.current();
+        let (forms, mask) = &*current;
+        let mut masker = Masker::new(forms, mask, to);
+        loop {
+            if !wait(&from, stop)? {
+                return masker.end();
+            }
+            match from.read(masker.room()) {
+                Ok(0) => return masker.end(),
+                Ok(count) => masker.filled(count)?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    masker.end()?;
+                    return Err(error);
+                }
+            }
+            let replaced = !Arc::ptr_eq(&current, &known.current());
+            if replaced && !masker.is_holding() {
+                break;
+            }
+        }
+    }
+}
+
+/// Waits until there is something to read. Reports whether there is.
+fn wait(from: &PipeReader, stop: &PipeReader) -> io::Result<bool> {
+    let mut both = [
+        PollFd::new(from, PollFlags::IN),
+        PollFd::new(stop, PollFlags::IN),
+    ];
+    loop {
+        match poll(&mut both, None) {
+            Ok(_) => return Ok(both.first().is_some_and(|from| !from.revents().is_empty())),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn duplicate(stream: impl AsFd) -> io::Result<File> {
+    stream.as_fd().try_clone_to_owned().map(File::from)
+}
