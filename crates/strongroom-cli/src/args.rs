@@ -8,7 +8,11 @@ use clap::error::ErrorKind as ClapError;
 use clap::{Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use clap::{ValueEnum, ValueHint};
 
-use crate::commands::{audit, complete, completions, conformance, copy, diff, doctor, export, generate, get, git_credential, git_merge, git_textconv, import, init, inspect, key, list, man, redact, rm, rotate, run, scan, schema, set, trust, validate, watch};
+use crate::commands::{
+    audit, complete, completions, conformance, copy, diff, doctor, export, generate, get,
+    git_credential, git_merge, git_textconv, import, init, inspect, key, list, man, redact, rm,
+    rotate, run, scan, schema, set, trust, validate, watch,
+};
 use crate::exit::{FINE, Failure, USAGE, output};
 use crate::usage;
 

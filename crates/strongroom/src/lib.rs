@@ -146,8 +146,6 @@ pub mod blocking;
 pub mod conformance;
 pub mod declaration;
 pub mod documents;
-pub mod documents;
-pub mod declaration;
 pub mod policy;
 pub mod provider;
 pub mod rotation;

@@ -17,12 +17,11 @@ mod chain;
 mod codes;
 #[cfg(unix)]
 mod completion;
-mod declared;
 mod copy;
+mod declared;
 #[cfg(unix)]
 mod deployments;
 mod diff;
-mod declared;
 mod doctor;
 mod environment;
 #[cfg(unix)]
