@@ -8,7 +8,7 @@ use crate::command::{cargo, run as run_command, succeeds};
 use crate::servers::Servers;
 use crate::steps::{self, Step};
 use crate::workspace::Workspace;
-use crate::{Result, deny, examples, package, security, sources, tree};
+use crate::{Result, deny, examples, package, scan, security, sources, tree};
 
 pub(crate) fn run() -> Result<()> {
     let workspace = Workspace::load()?;
@@ -42,6 +42,7 @@ pub(crate) fn run() -> Result<()> {
         Step::new("tests, all features", || {
             tests("--workspace --all-features", &servers)
         }),
+        Step::new("scan", || scan::run(target_dir)),
         Step::new("threats", security::check),
         Step::new("tests, default features", || {
             tests("--package strongroom", &servers)

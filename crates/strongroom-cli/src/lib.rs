@@ -50,6 +50,13 @@
 //! "anchors":[{"subject","epoch","seal"}]}`; `audit show` one object a line: `{"schema":1,"seq","time","operation",
 //! "outcome","detail","name","version","provider","service","user","process","duration"}`, times in milliseconds.
 //!
+//! `scan` writes `{"schema":1,"ok","findings":[{"rule","path","line","column","secret","form","history","commit","message"}],
+//! "in_baseline","gone":[{"rule","path"}],"allowed","searched","unsearched":[{"name","reason"}],
+//! "looked_at":{"files","objects","bytes"},"skipped":[{"path","reason"}],"ignored","notes":[…]}`. `line` and `column` are null
+//! where a file is one as a whole, `secret` and `form` where no declared value is, `commit` where none has it. `searched` is null
+//! with `--no-known`. `form` is `raw`, `shell`, `json`, `hex`, `base64`, `base64-url` or `percent`; the `reason` of what was
+//! skipped `too-large`, `link`, `special`, `denied`, `unreadable` or `missing`.
+//!
 //! `doctor` writes `{"schema":1,"ok","configuration":[…],"providers":[{"provider","address",
 //! "checks":[…],"policy"}]}`: `provider` is a name of the manifest's `providers`, or null for the chosen
 //! one; `policy` may be missing. A check is `{"subject","outcome","detail","help","kind"}`: `outcome` is
