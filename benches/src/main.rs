@@ -20,6 +20,8 @@ mod peers;
 #[path = "../../crates/strongroom/tests/it/proxy.rs"]
 mod proxy;
 mod remote_boot;
+mod ripgrep;
+mod scan;
 mod sealed_file;
 mod start;
 
@@ -41,6 +43,7 @@ const SUBJECTS: &[Subject] = &[
     ("audit", audit::section),
     ("start", start::section),
     ("remote_boot", remote_boot::section),
+    ("scan", scan::section),
     ("crates", crates::section),
 ];
 

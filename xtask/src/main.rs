@@ -16,6 +16,7 @@ mod package;
 mod page;
 mod program;
 mod rust_code;
+mod scan;
 mod security;
 mod servers;
 mod sources;

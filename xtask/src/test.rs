@@ -9,6 +9,7 @@ use crate::servers::Servers;
 use crate::steps::{self, Step};
 use crate::workspace::Workspace;
 use crate::{Result, api, deny, examples, package, security, sources, tree};
+use crate::{Result, deny, examples, package, scan, security, sources, tree};
 
 pub(crate) fn run() -> Result<()> {
     let workspace = Workspace::load()?;
@@ -47,6 +48,7 @@ pub(crate) fn run() -> Result<()> {
         Step::new("tests, all features", || {
             tests("--workspace --all-features", &servers)
         }),
+        Step::new("scan", || scan::run(target_dir)),
         Step::new("threats", security::check),
         Step::new("tests, default features", || {
             tests("--package strongroom", &servers)

@@ -82,6 +82,8 @@ const COMMANDS: &[&[&str]] = &[
     &["key", "rotate"],
     &["key", "remove", "first"],
     &["git-textconv", ".strongroom/secrets.sealed"],
+    &["scan"],
+    &["scan", "--no-known", "--sarif", "-"],
     &["completions", "bash"],
     &["--help"],
 ];

@@ -1,7 +1,7 @@
 //! What was found, where, and the tag by which it is known again.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::Sha256;
+use sha2::{Digest as _, Sha256};
 use strongroom::{Result, Secret, SecretName};
 use zeroize::Zeroizing;
 
@@ -59,15 +59,18 @@ pub(super) struct Tagger(Secret);
 impl Tagger {
     pub(super) fn random() -> Result<Self> {
         let name = SecretName::from_static("scan/tags");
-        let key = strongroom::Declared::new(name, strongroom::Kind::Key);
-        Ok(Self(strongroom::generate(&key)?))
+        let key = strongroom::Declared::new(name, strongroom::Kind::Token);
+        let text = strongroom::generate(&key)?;
+        // EXPOSES: to a hash, which makes the key's length that of a baseline
+        let key = Sha256::digest(text.expose_bytes());
+        Ok(Self::new(Zeroizing::new(key.to_vec())))
     }
 
     pub(super) fn new(key: Zeroizing<Vec<u8>>) -> Self {
         Self(Secret::from_bytes(key))
     }
 
-    /// Returns the key as a baseline writes it.
+    /// Returns the key as a baseline writes it: hexadecimal digits.
     pub(super) fn to_text(&self) -> String {
         // EXPOSES: to the baseline file, beside the tags that it was made for; it opens nothing else
         base16ct::lower::encode_string(self.0.expose_bytes())

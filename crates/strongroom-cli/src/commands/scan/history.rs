@@ -53,17 +53,30 @@ pub(super) fn look(
             .notes
             .push("the repository is shallow: its history ends where it was cut off".to_owned());
     }
-    let objects = list(git, examiner, most, &mut looked)?;
+    let stashed = stashed(git)?;
+    let objects = list(git, examiner, &stashed, most, &mut looked)?;
     let found = read(git, examiner, &objects, &mut looked, done)?;
-    let findings = with_commits(git, examiner, &objects, found)?;
+    let findings = with_commits(git, examiner, &stashed, &objects, found)?;
     looked.findings = once(findings);
     Ok(looked)
+}
+
+/// Lists what was stashed, of which only the last is a reference.
+fn stashed(git: &Git<'_>) -> Result<Vec<String>> {
+    let stash = ["show-ref", "--verify", "--quiet", "refs/stash"];
+    if git.ask(&stash).is_err() {
+        return Ok(Vec::new());
+    }
+    let listed = git.ask(&["rev-list", "--walk-reflogs", "refs/stash", "--"])?;
+    let listed = String::from_utf8_lossy(&listed);
+    Ok(listed.lines().map(str::to_owned).collect())
 }
 
 /// Lists what is small enough to be looked at.
 fn list(
     git: &Git<'_>,
     examiner: &Examiner,
+    stashed: &[String],
     most: usize,
     looked: &mut Looked,
 ) -> Result<Vec<Object>> {
@@ -74,13 +87,7 @@ fn list(
         "--indexed-objects",
         "--missing=print",
     ];
-    // Of what was stashed, only the last is a reference.
-    let stashed = match git.ask(&["show-ref", "--verify", "--quiet", "refs/stash"]) {
-        Ok(_) => git.ask(&["rev-list", "--walk-reflogs", "refs/stash", "--"])?,
-        Err(_) => Vec::new(),
-    };
-    let stashed = String::from_utf8_lossy(&stashed);
-    arguments.extend(stashed.lines());
+    arguments.extend(stashed.iter().map(String::as_str));
     arguments.push("--");
     let mut listed = git.start(&arguments, Stdio::null())?;
     let format = "--batch-check=%(objecttype) %(objectsize) %(objectname) %(rest)";
@@ -233,6 +240,7 @@ struct First {
 fn with_commits(
     git: &Git<'_>,
     examiner: &Examiner,
+    stashed: &[String],
     objects: &[Object],
     found: Vec<(usize, Finding)>,
 ) -> Result<Vec<(usize, Finding)>> {
@@ -247,7 +255,7 @@ fn with_commits(
     }
     if !first.is_empty() {
         let mut age = 0_usize;
-        each_change(git, |commit, id, path| {
+        each_change(git, stashed, |commit, id, path| {
             age = age.saturating_add(1);
             if let Some(first) = first.get_mut(id) {
                 // They come from the last to the first.
@@ -283,9 +291,16 @@ fn with_commits(
 }
 
 /// Calls for each version of a file that a commit brings, from the last commit to the first.
-fn each_change(git: &Git<'_>, mut act: impl FnMut(&str, &str, &Path)) -> Result<()> {
+fn each_change(
+    git: &Git<'_>,
+    stashed: &[String],
+    mut act: impl FnMut(&str, &str, &Path),
+) -> Result<()> {
     use std::os::unix::ffi::OsStrExt as _;
-    let mut commits = git.start(&["rev-list", "--all", "--topo-order"], Stdio::null())?;
+    let mut arguments = vec!["rev-list", "--all", "--topo-order"];
+    arguments.extend(stashed.iter().map(String::as_str));
+    arguments.push("--");
+    let mut commits = git.start(&arguments, Stdio::null())?;
     let raw = [
         "diff-tree",
         "--stdin",

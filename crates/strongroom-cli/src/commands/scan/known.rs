@@ -113,12 +113,21 @@ impl Known {
             return Vec::new();
         };
         let offset = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
-        let found = forms.find(text).into_iter().map(|found| Found {
-            secret: found.name,
-            range: offset(found.offset)..offset(found.offset.saturating_add(found.length)),
-            form: found.form,
-        });
-        found.collect()
+        let mut all: Vec<Found<'_>> = Vec::new();
+        for found in forms.find(text) {
+            let range = offset(found.offset)..offset(found.offset.saturating_add(found.length));
+            // With its neighbours' characters a form begins at several places.
+            let is_new =
+                |known: &Found<'_>| known.secret != found.name || known.range.end <= range.start;
+            if all.last().is_none_or(is_new) {
+                all.push(Found {
+                    secret: found.name,
+                    range,
+                    form: found.form,
+                });
+            }
+        }
+        all
     }
 }
 

@@ -154,10 +154,6 @@ fn is_reference(text: &str) -> bool {
 }
 
 /// The Shannon entropy of a text, in bits for each byte.
-#[allow(
-    clippy::cast_precision_loss,
-    reason = "lengths of tokens are far below 2^52"
-)]
 fn bits(text: &str) -> f64 {
     let mut counts = [0_usize; 256];
     for byte in text.bytes() {

@@ -61,7 +61,7 @@ fn branches_tags_messages_stash_and_index_are_looked_at_and_what_is_unreachable_
     let side = commit(&room, &format!("echo {TOKEN} > branch.txt"));
     room.shell("git switch -q main").ends(0);
     // Amended: no reference leads to the first version.
-    commit(&room, &format!("echo '{token}' > amended.txt"));
+    commit(&room, &format!("echo 'amended {token}' > amended.txt"));
     room.shell("git rm -qf amended.txt && git commit -q --amend --allow-empty -m amended")
         .ends(0);
     room.shell(&format!(
@@ -77,7 +77,7 @@ fn branches_tags_messages_stash_and_index_are_looked_at_and_what_is_unreachable_
     room.shell(&format!("git tag -a v1 -m 'tagged {token}'"))
         .ends(0);
     room.shell(&format!(
-        "echo '{token}' > s1.txt && git add -A && git stash -q"
+        "echo 'stashed {token}' > s1.txt && git add -A && git stash -q"
     ))
     .ends(0);
     room.shell("echo x > s2.txt && git add -A && git stash -q")
