@@ -8,8 +8,7 @@ use crate::command::{cargo, run as run_command, succeeds};
 use crate::servers::Servers;
 use crate::steps::{self, Step};
 use crate::workspace::Workspace;
-use crate::{Result, api, deny, examples, package, security, sources, tree};
-use crate::{Result, deny, examples, package, scan, security, sources, tree};
+use crate::{Result, api, deny, examples, package, scan, security, sources, tree};
 
 pub(crate) fn run() -> Result<()> {
     let workspace = Workspace::load()?;
