@@ -50,6 +50,9 @@
 //! "anchors":[{"subject","epoch","seal"}]}`; `audit show` one object a line: `{"schema":1,"seq","time","operation",
 //! "outcome","detail","name","version","provider","service","user","process","duration"}`, times in milliseconds.
 //!
+//! `conformance` writes `{"schema":1,"ok","passed":[…],"skipped":[{"case","reason"}],"failed":[{"case","problem"}]}`,
+//! where `passed` are names of cases.
+//!
 //! `doctor` writes `{"schema":1,"ok","configuration":[…],"providers":[{"provider","address",
 //! "checks":[…],"policy"}]}`: `provider` is a name of the manifest's `providers`, or null for the chosen
 //! one; `policy` may be missing. A check is `{"subject","outcome","detail","help","kind"}`: `outcome` is

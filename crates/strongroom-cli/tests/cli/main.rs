@@ -17,6 +17,8 @@ mod chain;
 mod codes;
 mod doctor;
 mod environment;
+#[cfg(unix)]
+mod exec;
 mod files;
 #[cfg(unix)]
 mod git;
