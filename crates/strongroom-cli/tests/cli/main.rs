@@ -24,6 +24,7 @@ mod deployments;
 mod diff;
 mod doctor;
 mod environment;
+mod exec;
 #[cfg(unix)]
 mod export;
 mod files;
