@@ -50,6 +50,14 @@
 //! "anchors":[{"subject","epoch","seal"}]}`; `audit show` one object a line: `{"schema":1,"seq","time","operation",
 //! "outcome","detail","name","version","provider","service","user","process","duration"}`, times in milliseconds.
 //!
+//! `diff` writes `{"schema":1,"a","b","same","equal","only_in_a":[…],"only_in_b":[…],"differing":[…],
+//! "reused":[{"a","b"}],"unread":[{"name","side","kind","message"}]}`: `a` and `b` are addresses, then names;
+//! `equal` is a number. `copy` and `import` write `{"schema":1,"source","target","dry_run","verified",
+//! "secrets":[{"name","from","action","done"}]}`, where `action` is `create`, `overwrite`, `equal`, `skip` or
+//! `conflict`; stopped in the middle, the same beside `error`. `export` with `--output` writes
+//! `{"schema":1,"file","names":[…]}`; what it prints itself is of the format asked for by `--as`, and so is the
+//! answer of `git-credential`.
+//!
 //! `doctor` writes `{"schema":1,"ok","configuration":[…],"providers":[{"provider","address",
 //! "checks":[…],"policy"}]}`: `provider` is a name of the manifest's `providers`, or null for the chosen
 //! one; `policy` may be missing. A check is `{"subject","outcome","detail","help","kind"}`: `outcome` is
