@@ -81,6 +81,16 @@ impl Inventory {
         inventory
     }
 
+    /// Reads what is not read yet of these names.
+    pub(crate) async fn extend(&mut self, connection: &Connection, names: &BTreeSet<SecretName>) {
+        let is_new = |name: &&SecretName| {
+            !self.values.contains_key(*name) && !self.failed.iter().any(|(known, _)| known == *name)
+        };
+        let mut further = Self::read(connection, names.iter().filter(is_new)).await;
+        self.values.append(&mut further.values);
+        self.failed.append(&mut further.failed);
+    }
+
     /// Demands that everything could be read.
     ///
     /// # Errors
@@ -136,11 +146,19 @@ pub(crate) async fn select(
     let mut values = held.complete(&address)?;
     let documents = documents(&names.all);
     for document in &documents {
-        check_fields(document, &values)?;
-        if values.remove(document).is_none() {
+        let Some(whole) = values.remove(document) else {
             let message = "it holds fields, of which those alone are taken that are known by name";
             let help = "declare every field that is meant, as `path#field`";
             screen.warnings(&[Finding::warning(Some(document), "fields", message, help)]);
+            continue;
+        };
+        let fields = fields(document, &whole)?;
+        let unread = fields.iter().filter(|field| !values.contains_key(*field));
+        let unread: Vec<_> = unread.cloned().collect();
+        let further = Inventory::read(source, &unread).await;
+        values.append(&mut further.complete(&address)?);
+        if !fields.iter().all(|field| values.contains_key(field)) {
+            return Err(fields_unknown(document));
         }
     }
     let hidden = |name: &&SecretName| !values.contains_key(*name) && !documents.contains(*name);
@@ -150,36 +168,26 @@ pub(crate) async fn select(
     }
 }
 
-/// Demands that every field of a document is known by name: a field that is not would be lost.
-fn check_fields(document: &SecretName, values: &BTreeMap<SecretName, Secret>) -> Result<()> {
-    // Where the whole can't be read, the provider lists fields by themselves, or not at all.
-    let Some(whole) = values.get(document) else {
-        return Ok(());
-    };
+/// Names every field of a document of which the whole was read.
+///
+/// # Errors
+/// [`ErrorKind::Malformed`] if it is no JSON object, and [`ErrorKind::Config`] if a key of it can't be
+/// part of a name.
+pub(crate) fn fields(document: &SecretName, whole: &Secret) -> Result<BTreeSet<SecretName>> {
     // EXPOSES: to the parser of documents, whose buffer is wiped; only the keys are looked at
     let text = whole.expose_bytes().to_vec().into();
     let entries = strongroom::documents::json(text, document.as_str())?;
-    let unknown = entries
-        .iter()
-        .filter_map(|entry| entry.way.first())
-        .find(|field| {
-            let known = format!("{document}#{field}");
-            !values.contains_key(known.as_str())
-        });
-    match unknown {
-        None => Ok(()),
-        Some(_) => Err(fields_unknown(document)),
-    }
+    let keys = entries.iter().filter_map(|entry| entry.way.first());
+    keys.map(|key| SecretName::parse(format!("{document}#{key}")))
+        .collect::<Result<_>>()
+        .map_err(|_| fields_unknown(document))
 }
 
 fn fields_unknown(name: &SecretName) -> Error {
-    let message = "it holds fields that nothing names, and that would not be copied";
+    let message = "it holds fields that can't be read by a name of their own";
     Error::new(ErrorKind::Config, message)
         .with_name(name)
-        .with_help(
-            "nothing was written; declare each as `path#field` in the manifest, or name what is to \
-             be copied by --only",
-        )
+        .with_help("nothing was written; name it by --only to take the document as it is")
 }
 
 /// Finds the names that are a variable by which the provider merely lists another name, as a dotenv file

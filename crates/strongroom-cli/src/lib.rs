@@ -55,6 +55,13 @@
 //!
 //! `conformance` writes `{"schema":1,"ok","passed":[…],"skipped":[{"case","reason"}],"failed":[{"case","problem"}]}`,
 //! where `passed` are names of cases.
+//! `diff` writes `{"schema":1,"a","b","same","equal","only_in_a":[…],"only_in_b":[…],"differing":[…],
+//! "reused":[{"a","b"}],"unread":[{"name","side","kind","message"}]}`: `a` and `b` are addresses, then names;
+//! `equal` is a number. `copy` and `import` write `{"schema":1,"source","target","dry_run","verified",
+//! "secrets":[{"name","from","action","done"}]}`, where `action` is `create`, `overwrite`, `equal`, `skip` or
+//! `conflict`; stopped in the middle, the same beside `error`. `export` with `--output` writes
+//! `{"schema":1,"file","names":[…]}`; what it prints itself is of the format asked for by `--as`, and so is the
+//! answer of `git-credential`.
 //!
 //! `doctor` writes `{"schema":1,"ok","configuration":[…],"providers":[{"provider","address",
 //! "checks":[…],"policy"}]}`: `provider` is a name of the manifest's `providers`, or null for the chosen

@@ -314,10 +314,10 @@ fn conflict(names: &[&SecretName], target: &str) -> Error {
     let finding = |name: &&SecretName| {
         Finding::violation(Some(*name), "conflict", "another value is there", "")
     };
-    let message = format!(
-        "{} of the secrets have another value in {target}",
-        names.len()
-    );
+    let message = match names.len() {
+        1 => format!("a secret has another value in {target}"),
+        all => format!("{all} secrets have another value in {target}"),
+    };
     Error::new(ErrorKind::Conflict, message)
         .with_help("nothing was written; say --on-conflict skip or --on-conflict overwrite")
         .with_report(Report::new(names.iter().map(finding).collect()))

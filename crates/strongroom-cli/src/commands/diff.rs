@@ -133,12 +133,26 @@ async fn compare(
     let mut held_a = Inventory::read(a, &names).await;
     let mut held_b = Inventory::read(b, &names).await;
     drop(reading);
-    // A document that one side can't read as a whole is compared by its fields.
-    for name in inventory::documents(&names) {
-        if !(held_a.values.contains_key(&name) && held_b.values.contains_key(&name)) {
-            names.remove(&name);
-            held_a.values.remove(&name);
-            held_b.values.remove(&name);
+    // A document is compared by its fields: two sides may write the whole of it in two ways.
+    for document in inventory::documents(&names) {
+        let mut fields = BTreeSet::new();
+        let mut readable = true;
+        for (connection, held) in [(a, &mut held_a), (b, &mut held_b)] {
+            if let Some(whole) = held.values.get(&document) {
+                let own = inventory::fields(&document, whole).unwrap_or_default();
+                held.extend(connection, &own).await;
+                readable &=
+                    !own.is_empty() && own.iter().all(|name| held.values.contains_key(name));
+                fields.extend(own);
+            }
+        }
+        if readable {
+            held_a.extend(a, &fields).await;
+            held_b.extend(b, &fields).await;
+            names.remove(&document);
+            held_a.values.remove(&document);
+            held_b.values.remove(&document);
+            names.extend(fields);
         }
     }
     let key = RunKey::random()?;
@@ -283,10 +297,14 @@ impl Body {
         context.screen.done(&match self.same {
             true if equal == 0 => format!("no secret is in {} or {}", self.a, self.b),
             true => format!("the same: {equal} in {} (A) and {} (B)", self.a, self.b),
-            false => format!(
-                "{equal} others are equal in {} (A) and {} (B)",
-                self.a, self.b
-            ),
+            false => {
+                let are = match equal {
+                    0 => "nothing is".to_owned(),
+                    1 => "1 is".to_owned(),
+                    equal => format!("{equal} are"),
+                };
+                format!("{are} equal in {} (A) and {} (B)", self.a, self.b)
+            }
         });
         Ok(())
     }

@@ -95,8 +95,9 @@ proptest! {
             let _ = from.read(Zeroizing::new(bytes.clone()), "x", &env);
             if let Err(error) = from.read(bytes_of(&text), "x", &env) {
                 let shown = format!("{error:?} {error} {:?}", error.help());
-                // A key is shown where it looks like one.
-                prop_assert!(!shown.replace(&format!("`{CANARY}"), "").contains(CANARY), "{}", shown);
+                // A key is shown where it looks like one; nothing else is.
+                let outside_quotes: String = shown.split('`').step_by(2).collect();
+                prop_assert!(!outside_quotes.contains(CANARY), "{}", shown);
             }
         }
     }

@@ -146,30 +146,37 @@ fn two_fields_of_one_document_are_overwritten_together() {
 }
 
 #[test]
-fn a_document_with_a_field_that_nothing_names_is_not_copied_in_silence() {
+fn a_document_is_copied_and_compared_by_all_its_fields() {
+    // One field is declared; the other is found in the document.
     let manifest = "[default.secrets]\n\"db#user\" = { kind = \"opaque\" }\n";
     let document = "{\"user\": \"somebody\", \"password\": \"p\"}";
-    // A directory lists the document, and can't tell its fields.
     let room = room()
         .file("strongroom.toml", manifest)
         .file("a/db.json", document);
-    let ran = room.run(&["copy", "file:a", "file:b", "--dry-run"]).ends(0);
-    assert!(
-        ran.stderr().contains("known by name [fields]"),
-        "{}",
-        ran.stderr()
-    );
-    // The notebook tells a whole document, so that one unnamed field is found among the named.
+    let told = copy(&room, &[], 0);
+    let names: Vec<_> = actions(&told).into_iter().map(|(name, ..)| name).collect();
+    assert_eq!(names, ["db#password", "db#user"]);
+    room.run(&["diff", "file:a", "file:b"]).ends(0);
+    // Written in another way, it is the same.
+    let other = "{ \"password\" : \"p\", \"user\":\"some\\u0062ody\" }";
+    let room = room.file("b/db.json", other);
+    room.run(&["diff", "file:a", "file:b"]).ends(0);
+    let room = room.file("b/db.json", other.replace("\"p\"", "\"q\""));
+    let ran = room.run(&["diff", "file:a", "file:b"]).ends(1);
+    assert!(ran.stdout().contains("db#password"), "{}", ran.stdout());
+    // The notebook has no fields: a part of its document is not taken for the whole.
     let room = Room::with_notebook()
         .file("strongroom.toml", manifest)
         .dir_of_mode("b", 0o700);
     room.run_with(&["set", "db"], document.as_bytes()).ends(0);
     let ran = room.run(&["copy", "notebook:notes", "file:b"]).ends(2);
     assert!(
-        ran.stderr().contains("fields that nothing names"),
+        ran.stderr().contains("a name of their own"),
         "{}",
         ran.stderr()
     );
+    let ran = room.run(&["diff", "notebook:notes", "file:b"]).ends(1);
+    assert!(ran.stdout().contains("db "), "{}", ran.stdout());
 }
 
 #[test]
