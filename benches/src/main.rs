@@ -19,9 +19,11 @@ mod peers;
 #[allow(dead_code, reason = "a benchmark needs only its latency")]
 #[path = "../../crates/strongroom/tests/it/proxy.rs"]
 mod proxy;
+mod redact;
 mod remote_boot;
 mod ripgrep;
 mod scan;
+mod run;
 mod sealed_file;
 mod start;
 
@@ -42,6 +44,8 @@ const SUBJECTS: &[Subject] = &[
     ("sealed_file", sealed_file::section),
     ("audit", audit::section),
     ("start", start::section),
+    ("run", run::section),
+    ("redact", redact::section),
     ("remote_boot", remote_boot::section),
     ("scan", scan::section),
     ("crates", crates::section),

@@ -16,7 +16,7 @@
 //! | code | meaning |
 //! |---|---|
 //! | 0 | fine; a `watch` that was ended by Ctrl-C, SIGTERM or SIGHUP |
-//! | 1 | the check failed: policy, guard rail, a malformed value; a hook of `rotate` |
+//! | 1 | the check failed: policy, guard rail, a malformed value; a hook of `rotate`; `redact --check` masked something |
 //! | 2 | usage or configuration |
 //! | 3 | absent |
 //! | 4 | denied, or our own credential is missing or was refused |
@@ -32,6 +32,8 @@
 //! `strongroom schema output` prints their JSON Schema, by which the tests judge everything that is written.
 //! With `--format json` every command but `run`, `watch` and `completions` writes one object to standard
 //! output; so do `run` and `watch` where they fail. Help and the version stay text. The object's `schema` is 1;
+//! With `--format json` every command but `run`, `redact`, `watch` and `completions` writes one object to
+//! standard output; so do these where they fail. Help and the version stay text. The object's `schema` is 1;
 //! it rises when a field changes its meaning or goes away, not when one is added. A failure is
 //! `{"schema":1,"error":{"kind","message","help","name","caused_by","findings","generated"}}`, where
 //! all but the first two may be missing; `generated` is what `generate` wrote before it failed. The

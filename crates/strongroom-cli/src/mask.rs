@@ -127,9 +127,23 @@ impl<'a, W: Write> Masker<'a, W> {
         self.write()
     }
 
-    /// Reports whether something waits for what follows.
-    pub(crate) fn is_holding(&self) -> bool {
-        self.search.open_from().is_some()
+    /// Returns the text that waits for what follows.
+    pub(crate) fn held(&self) -> &[u8] {
+        self.text.get(..self.held).unwrap_or_default()
+    }
+
+    /// Takes the next bytes of the stream from elsewhere.
+    ///
+    /// # Errors
+    /// Those of the writer.
+    pub(crate) fn feed(&mut self, text: &[u8]) -> io::Result<()> {
+        for piece in text.chunks(CHUNK) {
+            for (to, from) in self.room().iter_mut().zip(piece) {
+                *to = *from;
+            }
+            self.filled(piece.len())?;
+        }
+        Ok(())
     }
 
     /// Returns how many values were masked, and which in which forms.

@@ -94,7 +94,7 @@ fn lines(from: impl Read + Send + 'static) -> Receiver<String> {
 fn both_streams_are_masked_and_the_code_is_the_programs() {
     let script = r#"echo "out $API_TOKEN"; printf %s "u:$API_TOKEN" | base64 -w 20 >&2; exit 42"#;
     let ran = room()
-        .run(&["run", "--mask", "--", "sh", "-c", script])
+        .run(&["run", "--quiet", "--mask", "--", "sh", "-c", script])
         .ends(42);
     assert_eq!(ran.stdout(), "out [REDACTED:api/token]\n");
     assert!(
@@ -162,7 +162,8 @@ fn signals_are_passed_on() {
             let script = format!(
                 "trap 'echo got {name}; exit 9' {name}; echo ready; while :; do sleep 0.05; done"
             );
-            let mut running = Running::start(&room(), options, &script);
+            let room = room();
+            let mut running = Running::start(&room, options, &script);
             assert_eq!(running.line(), "ready");
             running.signal(signal);
             assert_eq!(running.line(), format!("got {name}"), "{options:?}");
@@ -175,11 +176,12 @@ fn signals_are_passed_on() {
 fn what_the_program_left_running_may_finish_its_output() {
     // The pipe is open until the other end of the handshake has been read.
     let script = "{ sleep 0.3; echo \"later $API_TOKEN\"; } & exit 3";
-    let mut running = Running::start(&room(), &["--mask"], script);
+    let room = room();
+    let mut running = Running::start(&room, &["--mask"], script);
     assert_eq!(running.line(), "later [REDACTED:api/token]");
     assert_eq!(running.code(), Some(3));
     // What never ends is not waited for for ever.
-    let mut running = Running::start(&room(), &["--mask"], "sleep 1000 & echo $!; exit 4");
+    let mut running = Running::start(&room, &["--mask"], "sleep 1000 & echo $!; exit 4");
     let left = running.line().parse().unwrap();
     assert_eq!(running.code(), Some(4));
     let _ = kill_process(Pid::from_raw(left).unwrap(), Signal::KILL);
@@ -247,6 +249,7 @@ fn a_program_that_does_not_end_is_killed_with_all_it_started() {
 
 #[test]
 fn a_crash_of_the_program_ends_it() {
-    let running = Running::start(&room(), &["--watch", "restart"], "kill -SEGV $$");
+    let room = room();
+    let running = Running::start(&room, &["--watch", "restart"], "kill -SEGV $$");
     assert_eq!(running.code(), Some(139));
 }

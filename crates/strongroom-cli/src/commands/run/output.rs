@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use tokio::sync::mpsc;
+use zeroize::Zeroizing;
 
 use crate::forms::KnownForms;
 use crate::mask::{Mask, Masker};
@@ -74,13 +75,16 @@ impl Output {
 }
 
 fn copy(mut from: PipeReader, stop: &PipeReader, to: &File, known: &Known) -> io::Result<()> {
+    let mut held = Zeroizing::new(Vec::new());
     loop {
         let current = known.current();
         let (forms, mask) = &*current;
         let mut masker = Masker::new(forms, mask, to);
-        loop {
-            if !wait(&from, stop)? {
-                return masker.end();
+        masker.feed(&held)?;
+        while wait(&from, stop)? {
+            // What was written since then may hold the new values, and what is held the beginning of one.
+            if !Arc::ptr_eq(&current, &known.current()) {
+                break;
             }
             match from.read(masker.room()) {
                 Ok(0) => return masker.end(),
@@ -91,11 +95,11 @@ fn copy(mut from: PipeReader, stop: &PipeReader, to: &File, known: &Known) -> io
                     return Err(error);
                 }
             }
-            let replaced = !Arc::ptr_eq(&current, &known.current());
-            if replaced && !masker.is_holding() {
-                break;
-            }
         }
+        if Arc::ptr_eq(&current, &known.current()) {
+            return masker.end();
+        }
+        held = Zeroizing::new(masker.held().to_vec());
     }
 }
 
