@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The version that is measured.
-const VERSION: &str = "15.1.0";
+const VERSION: &str = "15.2.0";
 
 /// Installs it below the benchmarks' own target folder, once, and returns its path.
 pub fn install() -> Result<PathBuf, Box<dyn Error>> {

@@ -179,11 +179,12 @@ fn read(
     Ok(findings)
 }
 
+/// The number of an object, and what stands in it.
+type Content = (usize, Zeroizing<Vec<u8>>);
+
 type Found = Mutex<(Vec<(usize, Finding)>, Looked)>;
 
-fn next(
-    receive: &Mutex<Receiver<(usize, Zeroizing<Vec<u8>>)>>,
-) -> Option<(usize, Zeroizing<Vec<u8>>)> {
+fn next(receive: &Mutex<Receiver<Content>>) -> Option<Content> {
     receive
         .lock()
         .unwrap_or_else(PoisonError::into_inner)

@@ -55,7 +55,7 @@ pub(super) fn password(text: &str) -> bool {
 /// A value that is assigned to something with a telling name. Its form says nothing, so it has to look
 /// random: several kinds of characters, or very many.
 pub(super) fn assigned(text: &str) -> bool {
-    let has = |of: fn(&u8) -> bool| text.as_bytes().iter().any(|byte| of(byte));
+    let has = |of: fn(&u8) -> bool| text.as_bytes().iter().any(of);
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
     let cases = has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase);
     let symbols = has(|byte| byte.is_ascii_punctuation() && !b"._-/:".contains(byte));

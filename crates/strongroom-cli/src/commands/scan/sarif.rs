@@ -31,23 +31,25 @@ pub(super) fn document(findings: &[Finding]) -> Value {
             .or_default();
         *count = count.saturating_add(1);
         let fingerprint = format!("{}:{}:{count}", finding.rule, uri(&finding.path));
-        let mut location = json!({ "artifactLocation": artifact(finding) });
-        if finding.line > 0 {
-            location["region"] =
-                json!({ "startLine": finding.line, "startColumn": finding.column });
-        }
-        let mut result = json!({
+        let place = finding.line > 0;
+        let region =
+            place.then(|| json!({ "startLine": finding.line, "startColumn": finding.column }));
+        let (history, commit) = match &finding.place {
+            Place::Tree => (false, None),
+            Place::History(commit) => (true, commit.as_deref()),
+        };
+        without_nulls(json!({
             "ruleId": finding.rule,
             "ruleIndex": ids.iter().position(|id| *id == finding.rule),
             "level": "error",
             "message": { "text": what },
-            "locations": [{ "physicalLocation": location }],
+            "locations": [{ "physicalLocation": without_nulls(json!({
+                "artifactLocation": artifact(finding),
+                "region": region,
+            })) }],
             "partialFingerprints": { "strongroom/v1": fingerprint },
-        });
-        if let Place::History(commit) = &finding.place {
-            result["properties"] = json!({ "commit": commit, "history": true });
-        }
-        result
+            "properties": history.then(|| json!({ "history": true, "commit": commit })),
+        }))
     });
     let results: Vec<_> = results.collect();
     let rules = ids.iter().map(|id| {
@@ -73,6 +75,14 @@ pub(super) fn document(findings: &[Finding]) -> Value {
             "results": results,
         }],
     })
+}
+
+/// Leaves members out that have no value: SARIF knows no null.
+fn without_nulls(mut value: Value) -> Value {
+    if let Some(members) = value.as_object_mut() {
+        members.retain(|_, member| !member.is_null());
+    }
+    value
 }
 
 /// Says in a sentence what was found.

@@ -168,6 +168,8 @@ const EXAMPLES: &[Example] = &[
     Example {
         rule: "assigned-secret",
         finds: &[
+            "SECRET_KEY = 'kQ7vZp2XbR9t·LmW4sYc8'",
+            "signingKey: \"kQ7vZp2XbR9t·LmW4sYc8\"",
             "password = \"kQ7v·Zp2XbR9tLmW4\"",
             "\"apiKey\": \"9c1185a5c5e9·fc54612808977ee8f548\",",
             "const API_TOKEN: &str = \"kQ7vZp2XbR9t·LmW4sYc8NfHd3GjK6u\";",
