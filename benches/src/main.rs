@@ -22,8 +22,8 @@ mod proxy;
 mod redact;
 mod remote_boot;
 mod ripgrep;
-mod scan;
 mod run;
+mod scan;
 mod sealed_file;
 mod start;
 

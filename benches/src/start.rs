@@ -78,7 +78,6 @@ When it writes the value, `strongroom get` has had at most {:.1} MiB resident. T
 const VALUE: &str = "pX4v-Tz0qL9e_W2mR7kB1nY6cH3sJ8dF";
 
 /// Builds the command, by a chore of the workspace that prints where it is.
-pub fn build() -> Result<PathBuf, Box<dyn Error>> {
 pub(crate) fn build() -> Result<PathBuf, Box<dyn Error>> {
     let workspace = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
     let built = Command::new("cargo")

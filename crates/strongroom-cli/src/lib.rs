@@ -30,46 +30,6 @@
 //! With `--format json` every command but `completions`, `man` and `schema` writes objects to standard output,
 //! one a line, each with the version of their form. docs/json.md describes them and says what may change;
 //! `strongroom schema output` prints their JSON Schema, by which the tests judge everything that is written.
-//! With `--format json` every command but `run`, `watch` and `completions` writes one object to standard
-//! output; so do `run` and `watch` where they fail. Help and the version stay text. The object's `schema` is 1;
-//! With `--format json` every command but `run`, `redact`, `watch` and `completions` writes one object to
-//! standard output; so do these where they fail. Help and the version stay text. The object's `schema` is 1;
-//! it rises when a field changes its meaning or goes away, not when one is added. A failure is
-//! `{"schema":1,"error":{"kind","message","help","name","caused_by","findings","generated"}}`, where
-//! all but the first two may be missing; `generated` is what `generate` wrote before it failed. The
-//! findings of a `validate` and the `conflicts` of a `git-merge` are its result, and no `error`.
-//! Warnings go to standard error as text, except those of `inspect` and `validate`, which are among
-//! their `findings`, and those of `doctor`, which are among its checks.
-//!
-//! `rotate` writes `{"schema":1,"name","method","version","former","hook","previous":{"version","until"}}`:
-//! `method` is `staged` or `replacing`, `previous` null where the former value is kept nowhere. With `--dry-run`
-//! it is `{"schema":1,"name","provider","method","former","steps":[…],"undo"}`, with `--abort`
-//! `{"schema":1,"name","discarded"}`. A hook that failed is an error of the kind `hook`, which has
-//! `"rotation":{"method","former","version","undone","undo_error"}`; only this kind is none of the library's.
-//!
-//! `watch` writes one object a line for each event: `{"schema":1,"name","at","event"}`, where `event` is
-//! `rotated` (with `version`, which may be null), `refused` (with `reason`), `failing` (with `error`, the
-//! kind, and `reason`), `recovered`, `expired`, `withdrawn` (with `error`) or `rejected`.
-//!
-//! `audit verify` writes `{"schema":1,"chain","files","events","first","head","notes":[{"file","line","message"}],
-//! "anchors":[{"subject","epoch","seal"}]}`; `audit show` one object a line: `{"schema":1,"seq","time","operation",
-//! "outcome","detail","name","version","provider","service","user","process","duration"}`, times in milliseconds.
-//!
-//! `conformance` writes `{"schema":1,"ok","passed":[…],"skipped":[{"case","reason"}],"failed":[{"case","problem"}]}`,
-//! where `passed` are names of cases.
-//! `diff` writes `{"schema":1,"a","b","same","equal","only_in_a":[…],"only_in_b":[…],"differing":[…],
-//! "reused":[{"a","b"}],"unread":[{"name","side","kind","message"}]}`: `a` and `b` are addresses, then names;
-//! `equal` is a number. `copy` and `import` write `{"schema":1,"source","target","dry_run","verified",
-//! "secrets":[{"name","from","action","done"}]}`, where `action` is `create`, `overwrite`, `equal`, `skip` or
-//! `conflict`; stopped in the middle, the same beside `error`. `export` with `--output` writes
-//! `{"schema":1,"file","names":[…]}`; what it prints itself is of the format asked for by `--as`, and so is the
-//! answer of `git-credential`.
-//!
-//! `doctor` writes `{"schema":1,"ok","configuration":[…],"providers":[{"provider","address",
-//! "checks":[…],"policy"}]}`: `provider` is a name of the manifest's `providers`, or null for the chosen
-//! one; `policy` may be missing. A check is `{"subject","outcome","detail","help","kind"}`: `outcome` is
-//! `ok`, `warning` or `failed`; `help`, and the `kind` of the error, may be missing. `doctor --policy`
-//! writes `{"schema":1,"policy"}`.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
