@@ -17,6 +17,8 @@ pub(super) const REACH: usize = FARTHEST + LONGEST;
 
 /// The seeds of all patterns.
 pub(super) struct Seeds {
+    /// For each byte all bits if it is significant, none otherwise.
+    significance: [u8; 256],
     /// Takes as many of the recent bytes as a seed has.
     mask: u64,
     /// A bit for each hash that some seed has.
@@ -39,27 +41,9 @@ struct Seed {
 const BUCKET_BITS: u32 = 14;
 const BUCKET_SHIFT: u32 = u64::BITS - BUCKET_BITS;
 
-/// All bits for a significant byte, none for one that a line break may be made of.
-const SIGNIFICANT: [u8; 256] = {
-    let mut all = [u8::MAX; 256];
-    all[b'\n' as usize] = 0;
-    all[b'\r' as usize] = 0;
-    all[b' ' as usize] = 0;
-    all[b'\t' as usize] = 0;
-    all[b'\\' as usize] = 0;
-    all[b'n' as usize] = 0;
-    all[b'r' as usize] = 0;
-    all
-};
-
-fn significance(byte: u8) -> u8 {
-    let bits = SIGNIFICANT.get(usize::from(byte));
-    bits.copied().unwrap_or(u8::MAX)
-}
-
 /// Reports whether a byte is none that a line break may be made of.
 pub(super) fn is_significant(byte: u8) -> bool {
-    significance(byte) != 0
+    !matches!(byte, b'\n' | b'\r' | b' ' | b'\t' | b'\\' | b'n' | b'r')
 }
 
 /// Reports whether a form has enough significant bytes for a seed.
@@ -98,7 +82,10 @@ impl Seeds {
             let before = seeds.partition_point(|seed| seed.hash >> BUCKET_SHIFT < bucket);
             u32::try_from(before).unwrap_or(u32::MAX)
         });
+        let significance = |byte: u8| if is_significant(byte) { u8::MAX } else { 0 };
+        let mut bytes = 0..=u8::MAX;
         Self {
+            significance: std::array::from_fn(|_| bytes.next().map_or(0, significance)),
             mask: u64::MAX >> (u64::BITS as usize).saturating_sub(length.saturating_mul(8)),
             filter,
             filter_shift,
@@ -110,23 +97,39 @@ impl Seeds {
     /// Calls back for each seed in the text: with the place after its last byte, and how many significant
     /// bytes of the form come before that byte. `recent` are the last significant bytes before the text.
     pub(super) fn find(&self, recent: &mut Recent, text: &[u8], mut found: impl FnMut(usize, u8)) {
-        let mut last = *recent.0;
-        for (at, byte) in text.iter().enumerate() {
-            let significance = significance(*byte);
-            last = last << (significance & 8) | u64::from(byte & significance);
-            let seed = last & self.mask;
-            let hash = hash(seed);
-            let (word, bit) = place(hash, self.filter_shift);
-            let may_be_one = self.filter.get(word).is_some_and(|word| word & bit != 0);
-            if may_be_one && significance != 0 {
-                for known in self.alike(hash) {
-                    if known.bytes == seed {
-                        found(at.saturating_add(1), known.before);
-                    }
+        let (mut last, mut rest) = (*recent.0, text);
+        while let Some((hash, after)) = self.next(&mut last, rest) {
+            rest = after;
+            let end = text.len().saturating_sub(rest.len());
+            for known in self.alike(hash) {
+                if known.bytes == last & self.mask {
+                    found(end, known.before);
                 }
             }
         }
         *recent.0 = last;
+    }
+
+    /// Goes through the text to a byte that may end a seed. Returns the hash and the text after it.
+    #[inline(never)]
+    fn next<'a>(&self, recent: &mut u64, text: &'a [u8]) -> Option<(u64, &'a [u8])> {
+        let (mut last, mut bytes) = (*recent, text.iter());
+        let found = loop {
+            let Some(byte) = bytes.next() else {
+                break None;
+            };
+            let significance = self.significance.get(usize::from(*byte));
+            let significance = significance.copied().unwrap_or(0);
+            last = last << (significance & 8) | u64::from(byte & significance);
+            let hash = hash(last & self.mask);
+            let (word, bit) = place(hash, self.filter_shift);
+            let may_be_one = self.filter.get(word).is_some_and(|word| word & bit != 0);
+            if may_be_one && significance != 0 {
+                break Some((hash, bytes.as_slice()));
+            }
+        };
+        *recent = last;
+        found
     }
 
     #[cold]

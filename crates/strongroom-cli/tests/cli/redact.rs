@@ -212,7 +212,7 @@ fn a_prompt_appears_and_only_what_may_be_a_value_waits() {
     filter.feed("Continue? ").shows("Continue? ");
     // The beginning of a value waits, and is let through as soon as it is none.
     filter
-        .feed(format!("{half}"))
+        .feed(half)
         .feed("!")
         .shows(&format!("Continue? {half}!"));
     filter
