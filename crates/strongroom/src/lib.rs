@@ -227,5 +227,5 @@ pub use validation::{Outcome, Present, SecretState, Validation};
 #[cfg(feature = "derive")]
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::fields::{Field, Fields, declare_nested};
+    pub use crate::fields::{Field, Fields, Parse, declare_nested};
 }
