@@ -15,7 +15,6 @@ mod output;
 mod reaction;
 mod signals;
 mod supervise;
-mod variables;
 pub(crate) mod variables;
 
 use reaction::Reaction;
