@@ -198,8 +198,13 @@ fn every_command_prints_what_its_schema_says() {
     run(&["audit", "show", "--manifest", "strongroom.toml"], "", 0);
     run(&["run", "--", "no-such-program"], "", 127);
     run(&["watch", "no/such"], "", 2);
+    run(&["scan", "."], "", 0);
+    project.write(
+        "leak.txt",
+        &project.run(&["get", "api/token"]).ends(0).stdout(),
+    );
     run(&["scan", "."], "", 1);
-    run(&["scan", "base"], "", 0);
+    std::fs::remove_file(room.path("leak.txt")).unwrap();
     let sealed = "sealed:.strongroom/secrets.sealed";
     std::fs::create_dir(room.path("plain")).unwrap();
     run(&["diff", sealed, "file:plain"], "", 1);
@@ -218,7 +223,7 @@ fn every_command_prints_what_its_schema_says() {
         "",
         0,
     );
-    run(&["conformance", "file:new/{store}"], "", 0);
+    run(&["conformance", "file:new/{store}"], "", 2);
     run(&["rm", "api/token"], "", 0);
     run(&["trust", "--revoke"], "", 0);
     for command in defined().filter(|command| *command != "failure") {
