@@ -80,9 +80,10 @@ impl Names {
     /// What an argument takes, by what it is called in the definitions of the commands.
     fn of(argument: &Arg) -> Option<Self> {
         match argument.get_id().as_str() {
-            "name" | "names" | "prefix" => Some(Self::Secrets),
+            "name" | "names" | "prefix" | "only" => Some(Self::Secrets),
             "profile" => Some(Self::Profiles),
-            "from" | "to" => Some(Self::Providers),
+            // The two sides of `diff` and `copy`.
+            "a" | "b" => Some(Self::Providers),
             _ => None,
         }
     }
@@ -218,6 +219,8 @@ mod tests {
             ("list pay", Names::Secrets, "pay"),
             ("audit show --name pay", Names::Secrets, "pay"),
             ("get --profile pro", Names::Profiles, "pro"),
+            ("diff blue gr", Names::Providers, "gr"),
+            ("copy blue green --only pay", Names::Secrets, "pay"),
             ("--profile pro", Names::Profiles, "pro"),
             ("--profile=pro", Names::Profiles, "--profile=pro"),
             // As bash splits it.

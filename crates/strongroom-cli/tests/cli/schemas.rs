@@ -113,8 +113,8 @@ fn check_document(arguments: &[&str], line: &str) {
     });
     let mut command = command.filter(|argument| defined().any(|name| name == *argument));
     let command = match (command.next(), document.get("error")) {
-        // `inspect` has an error beside what it saw.
-        (Some("inspect"), Some(_)) if document.get("detection").is_some() => "inspect",
+        // What was seen or done until then stands beside the error.
+        (Some(command), Some(_)) if document.as_object().unwrap().len() > 2 => command,
         (_, Some(error)) if error.is_object() => "failure",
         (Some(command), _) => command,
         (None, _) => panic!("no command prints {line}"),
@@ -198,6 +198,32 @@ fn every_command_prints_what_its_schema_says() {
     run(&["audit", "show", "--manifest", "strongroom.toml"], "", 0);
     run(&["run", "--", "no-such-program"], "", 127);
     run(&["watch", "no/such"], "", 2);
+    run(&["scan", "."], "", 0);
+    project.write(
+        "leak.txt",
+        &project.run(&["get", "api/token"]).ends(0).stdout(),
+    );
+    run(&["scan", "."], "", 1);
+    std::fs::remove_file(room.path("leak.txt")).unwrap();
+    let sealed = "sealed:.strongroom/secrets.sealed";
+    std::fs::create_dir(room.path("plain")).unwrap();
+    run(&["diff", sealed, "file:plain"], "", 1);
+    run(&["copy", sealed, "file:plain", "--dry-run"], "", 0);
+    run(&["copy", sealed, "file:plain"], "", 0);
+    run(&["diff", sealed, "file:plain"], "", 0);
+    run(&["export", "api/token", "--output", "out.env"], "", 0);
+    run(
+        &[
+            "import",
+            "out.env",
+            "--dry-run",
+            "--map",
+            "API_TOKEN=api/token",
+        ],
+        "",
+        0,
+    );
+    run(&["conformance", "file:new/{store}"], "", 2);
     run(&["rm", "api/token"], "", 0);
     run(&["trust", "--revoke"], "", 0);
     for command in defined().filter(|command| *command != "failure") {

@@ -15,7 +15,16 @@ pub(super) const COMMANDS: &[(&str, &str)] = &[
     ("list", include_str!("../../schemas/list.json")),
     ("generate", include_str!("../../schemas/generate.json")),
     ("rotate", include_str!("../../schemas/rotate.json")),
+    ("diff", include_str!("../../schemas/diff.json")),
+    ("copy", include_str!("../../schemas/copy.json")),
+    ("import", include_str!("../../schemas/import.json")),
+    ("export", include_str!("../../schemas/export.json")),
     ("watch", include_str!("../../schemas/watch.json")),
+    ("scan", include_str!("../../schemas/scan.json")),
+    (
+        "conformance",
+        include_str!("../../schemas/conformance.json"),
+    ),
     ("key", include_str!("../../schemas/key.json")),
     ("trust", include_str!("../../schemas/trust.json")),
     ("audit", include_str!("../../schemas/audit.json")),
@@ -27,4 +36,12 @@ pub(super) const COMMANDS: &[(&str, &str)] = &[
 ];
 
 /// The commands that print no document but that of a failure.
-pub(super) const WITHOUT: &[&str] = &["run", "completions", "man", "schema", "__complete"];
+pub(super) const WITHOUT: &[&str] = &[
+    "run",
+    "redact",
+    "git-credential",
+    "completions",
+    "man",
+    "schema",
+    "__complete",
+];
