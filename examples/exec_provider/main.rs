@@ -54,7 +54,7 @@ fn main() -> io::Result<()> {
         Ok(answer) => answer,
         Err(word) => json!({ "error": word }),
     };
-    answer["protocol"] = 1.into();
+    set(&mut answer, "protocol", 1.into());
     serde_json::to_writer(io::stdout(), &answer)?;
     Ok(())
 }
@@ -93,6 +93,12 @@ fn run(request: &Value) -> io::Result<Answer> {
     Ok(answer)
 }
 
+fn set(answer: &mut Value, key: &str, value: Value) {
+    if let Some(fields) = answer.as_object_mut() {
+        fields.insert(key.to_owned(), value);
+    }
+}
+
 fn fetch(store: &Store, request: &Value) -> Answer {
     let one = |wanted: &Value| {
         let mut answer = match find(store, wanted) {
@@ -103,14 +109,14 @@ fn fetch(store: &Store, request: &Value) -> Answer {
             Ok((found, until)) => {
                 let mut answer =
                     json!({ "version": found.version, "created": moment(found.created) });
-                answer[&found.form] = found.value.as_str().into();
+                set(&mut answer, &found.form, found.value.as_str().into());
                 if let Some(until) = until {
-                    answer["expires"] = moment(until).into();
+                    set(&mut answer, "expires", moment(until).into());
                 }
                 answer
             }
         };
-        answer["request"] = wanted["request"].clone();
+        set(&mut answer, "request", wanted["request"].clone());
         answer
     };
     let wanted = request["wanted"].as_array().ok_or("malformed")?;

@@ -29,7 +29,8 @@ mod request;
 #[cfg(feature = "exec")]
 mod settings;
 
-#[cfg(all(test, feature = "exec"))]
+#[cfg(test)]
+#[cfg(feature = "exec")]
 mod tests;
 
 /// Nothing leads detection here: a program is run only where somebody names it.
