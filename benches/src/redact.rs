@@ -198,7 +198,8 @@ fn text(values: Option<&[String]>) -> Vec<u8> {
             out.push_str(WORDS[numbers.below(WORDS.len())]);
             out.push(' ');
         }
-        let _ = write!(out, "id={:016x} ms={}", numbers.0, numbers.below(5_000));
+        let (took, id) = (numbers.below(5_000), numbers.0);
+        let _ = write!(out, "id={id:016x} ms={took}");
         if let Some(value) = values
             .filter(|_| line % 1_000 == 0)
             .map(|all| &all[numbers.below(VALUES)])

@@ -2,6 +2,7 @@
 
 use std::io::{self, BufWriter, Write};
 
+use rustix::event::Timespec;
 use strongroom::{Error, ErrorKind, Result, SecretName};
 use zeroize::Zeroizing;
 
@@ -9,6 +10,14 @@ use crate::forms::{Form, Found, KnownForms, Search};
 
 /// How many bytes are read at once.
 const CHUNK: usize = 256 * 1024;
+
+/// After which time without input a line's end is let through.
+pub(crate) const PAUSE: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 100_000_000,
+};
+/// How many characters of what may be a value may come with it.
+const LET_THROUGH: usize = 3;
 
 /// What stands for a value.
 pub(crate) enum Mask {
@@ -57,7 +66,8 @@ impl Mask {
 /// One stream from which known values are masked.
 ///
 /// What it holds is the text of a form that has begun and may go on; all before that is written as soon
-/// as it is read. Nothing of a value is ever written, whatever becomes of the writer.
+/// as it is read. Nothing of a value is written, whatever becomes of the writer, but for the few characters
+/// that [`pause`](Self::pause) lets through.
 pub(crate) struct Masker<'a, W: Write> {
     mask: &'a Mask,
     search: Search<'a>,
@@ -125,6 +135,32 @@ impl<'a, W: Write> Masker<'a, W> {
     pub(crate) fn end(&mut self) -> io::Result<()> {
         self.search.end();
         self.write()
+    }
+
+    /// Reports whether what waits is the end of a line with the first few characters of what may be a
+    /// value broken there.
+    ///
+    /// Nearly every character begins some form of one of many values. So each line would wait for the next
+    /// one, and who waits for the line would wait for ever.
+    pub(crate) fn waits_for_line(&self) -> bool {
+        let held = self.held();
+        let visible = held.iter().filter(|byte| !byte.is_ascii_whitespace());
+        let is_first = self.search.open_from() >= Some(self.written);
+        is_first && held.ends_with(b"\n") && visible.count() <= LET_THROUGH
+    }
+
+    /// Lets such an end of a line through after a pause. If a value goes on from there, the rest of it is
+    /// masked.
+    ///
+    /// # Errors
+    /// Those of the writer.
+    pub(crate) fn pause(&mut self) -> io::Result<()> {
+        let end = self.written.saturating_add(self.held as u64);
+        let from = self.written.max(self.covered);
+        self.to
+            .write_all(part(&self.text, self.written, from, end))?;
+        self.drop_before(end);
+        self.to.flush()
     }
 
     /// Returns the text that waits for what follows.

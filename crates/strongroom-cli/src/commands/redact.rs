@@ -5,19 +5,21 @@ use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 
+use rustix::event::{PollFd, PollFlags, poll};
 use strongroom::{Error, ErrorKind};
 
 use crate::context::Context;
 use crate::exit::{CHECK_FAILED, FINE, Failure, Outcome, output};
 use crate::known;
-use crate::mask::{Mask, Masker};
+use crate::mask::{Mask, Masker, PAUSE};
 
 /// Copy text from standard input or files to standard output, with the values of secrets masked
 ///
 /// The values are those of the declared secrets, as the chosen provider has them now. Each is found as it
 /// is, in base64, percent-encoded, escaped for JSON or a shell and in hexadecimal digits, also when it is broken over
 /// lines. `[REDACTED:name]` stands for it. Everything else is copied exactly, and at once: only what may
-/// be the beginning of a value waits for what follows.
+/// be the beginning of a value waits for what follows; at the end of a line, up to 3 characters of it wait for
+/// a tenth of a second only.
 ///
 /// A value of fewer than 6 bytes, which is in ordinary text, is not masked; a warning names it. If a value can't
 /// be read, nothing is copied.
@@ -81,6 +83,9 @@ enum Stopped {
 
 fn copy(mut from: File, masker: &mut Masker<'_, File>) -> Result<(), Stopped> {
     loop {
+        if masker.waits_for_line() && is_pausing(&from) {
+            masker.pause().map_err(Stopped::Write)?;
+        }
         match from.read(masker.room()) {
             Ok(0) => return Ok(()),
             Ok(count) => masker.filled(count).map_err(Stopped::Write)?,
@@ -88,6 +93,12 @@ fn copy(mut from: File, masker: &mut Masker<'_, File>) -> Result<(), Stopped> {
             Err(error) => return Err(Stopped::Read(error)),
         }
     }
+}
+
+/// Reports whether nothing comes for a while.
+fn is_pausing(from: &File) -> bool {
+    let mut input = [PollFd::new(from, PollFlags::IN)];
+    matches!(poll(&mut input, Some(&PAUSE)), Ok(0))
 }
 
 /// Returns the exit code, and says what was masked to who asked for a check.

@@ -223,6 +223,24 @@ fn a_prompt_appears_and_only_what_may_be_a_value_waits() {
 }
 
 #[test]
+fn a_line_that_ends_as_a_value_begins_waits_for_no_other_and_the_rest_is_masked() {
+    let room = room(&[("token", TOKEN.as_bytes())]);
+    let mut filter = Filter::start(&room, &[]);
+    filter.feed("stop\n").shows("stop\n");
+    filter.feed(&TOKEN[1..]).feed(" ");
+    filter.shows("stop\n[REDACTED:token] ");
+    // A value of one character a line shows no more than its first ones.
+    for byte in TOKEN.bytes() {
+        filter.feed([byte, b'\n']);
+    }
+    let (_, out) = filter.end();
+    let out = String::from_utf8_lossy(&out).replace('\n', "");
+    let left = out.strip_prefix("stop[REDACTED:token] ").unwrap();
+    let shown = left.strip_suffix("[REDACTED:token]").unwrap();
+    assert!(TOKEN[..3].starts_with(shown), "{out}");
+}
+
+#[test]
 fn other_bytes_pass_exactly() {
     let bytes: Vec<u8> = (0..=255_u8).cycle().take(1_000_000).collect();
     let room = room(&[("token", TOKEN.as_bytes())]).file("bytes", &bytes);

@@ -136,7 +136,7 @@ fn a_prompt_of_the_program_shows_and_its_input_is_ours() {
 
 #[test]
 fn control_c_on_a_terminal_reaches_the_program_once() {
-    let script = "trap 'n=$((n + 1))' INT; echo ready; while [ -z \"$n\" ]; do read x; done; read x; echo \"interrupts: $n\"; exit 7";
+    let script = "trap 'n=$((n + 1))' INT; echo ready; while [ -z \"$n\" ]; do read x; done; read x; echo \"interrupts: $n.\"; exit 7";
     let room = room();
     let mut terminal = Terminal::start(&room.command(&["run", "--mask", "--", "sh", "-c", script]));
     terminal
@@ -145,7 +145,7 @@ fn control_c_on_a_terminal_reaches_the_program_once() {
         .press("\r")
         .press("\r")
         .press("\r");
-    terminal.wait_for("interrupts: 1");
+    terminal.wait_for("interrupts: 1.");
     assert_eq!(terminal.end().status.code(), Some(7));
 }
 

@@ -8,12 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
 use crate::forms::KnownForms;
-use crate::mask::{Mask, Masker};
+use crate::mask::{Mask, Masker, PAUSE};
 
 /// How long what the program left running may write on after the program's end.
 const AFTER_END: Duration = Duration::from_secs(5);
@@ -81,7 +81,16 @@ fn copy(mut from: PipeReader, stop: &PipeReader, to: &File, known: &Known) -> io
         let (forms, mask) = &*current;
         let mut masker = Masker::new(forms, mask, to);
         masker.feed(&held)?;
-        while wait(&from, stop)? {
+        loop {
+            let pause = masker.waits_for_line().then_some(&PAUSE);
+            match wait(&from, stop, pause)? {
+                Ready::Text => {}
+                Ready::Pause => {
+                    masker.pause()?;
+                    continue;
+                }
+                Ready::Stop => return masker.end(),
+            }
             // What was written since then may hold the new values, and what is held the beginning of one.
             if !Arc::ptr_eq(&current, &known.current()) {
                 break;
@@ -96,22 +105,30 @@ fn copy(mut from: PipeReader, stop: &PipeReader, to: &File, known: &Known) -> io
                 }
             }
         }
-        if Arc::ptr_eq(&current, &known.current()) {
-            return masker.end();
-        }
         held = Zeroizing::new(masker.held().to_vec());
     }
 }
 
-/// Waits until there is something to read. Reports whether there is.
-fn wait(from: &PipeReader, stop: &PipeReader) -> io::Result<bool> {
+/// What waiting for text came to.
+enum Ready {
+    Text,
+    Pause,
+    Stop,
+}
+
+/// Waits until there is something to read, for no longer than a pause where one is asked for.
+fn wait(from: &PipeReader, stop: &PipeReader, pause: Option<&Timespec>) -> io::Result<Ready> {
     let mut both = [
         PollFd::new(from, PollFlags::IN),
         PollFd::new(stop, PollFlags::IN),
     ];
     loop {
-        match poll(&mut both, None) {
-            Ok(_) => return Ok(both.first().is_some_and(|from| !from.revents().is_empty())),
+        match poll(&mut both, pause) {
+            Ok(0) => return Ok(Ready::Pause),
+            Ok(_) if both.first().is_some_and(|from| !from.revents().is_empty()) => {
+                return Ok(Ready::Text);
+            }
+            Ok(_) => return Ok(Ready::Stop),
             Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
