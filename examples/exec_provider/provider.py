@@ -56,7 +56,8 @@ def run(request):
             with open(path) as file:
                 store = json.load(file)
         operations = {"fetch": fetch, "put": put, "delete": delete, "list": list_names}
-        answer = operations[request["operation"]](request, store)
+        operation = operations[request["operation"]]
+        answer = operation(request, store)
         if request["operation"] in ("put", "delete"):
             with open(path + ".new", "w") as file:  # Replaced as a whole: we may be killed at any moment.
                 json.dump(store, file)

@@ -345,7 +345,8 @@ mod tests {
                 }
             }
             for sub in command.get_subcommands() {
-                if sub.get_name() != "help" {
+                // Nobody types what is hidden.
+                if sub.get_name() != "help" && !sub.is_hide_set() {
                     check(sub, &format!("{path} {}", sub.get_name()));
                 }
             }

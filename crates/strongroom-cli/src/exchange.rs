@@ -142,8 +142,7 @@ fn flat(entries: Vec<documents::Entry>, origin: &str) -> Result<Vec<Found>> {
     }
     let found = |entry: documents::Entry| {
         let key = entry.way.join("/");
-        // EXPOSES: only whether it is the literal `null` is looked at
-        if !entry.is_string && entry.value.expose_bytes() == b"null" {
+        if !entry.is_string && entry.value.verify(b"null") {
             let place = place(origin, entry.line, &key);
             return Err(malformed(&place, "there is no value"));
         }
@@ -212,10 +211,11 @@ fn malformed(place: &str, what: &str) -> Error {
 
 /// Returns the text of a value that is to be written in a format of text.
 fn text_of<'a>(item: &'a Item<'_>, format: &str) -> Result<&'a str> {
+    let holds_zero = format == "json";
     // EXPOSES: to the text that is exported, which is wiped
     let text = item.value.expose_str().ok();
     // A zero byte is text, and yet nothing that a variable holds.
-    text.filter(|text| format == "json" || !text.contains('\0')).ok_or_else(|| {
+    text.filter(|text| holds_zero || !text.contains('\0')).ok_or_else(|| {
         let message = format!("a {format} document holds text, and the value is none");
         Error::new(ErrorKind::Malformed, message)
             .with_name(item.name)

@@ -69,11 +69,11 @@ pub(crate) fn announce<'a>(
     builder: SecretsBuilder,
     names: impl IntoIterator<Item = &'a SecretName>,
 ) -> SecretsBuilder {
-    let declare = |name: &SecretName| {
+    let announced = |name: &SecretName| {
         let declared = Declared::new(name.clone(), Kind::Opaque);
         declared.optional().with_description(ANNOUNCED)
     };
-    builder.declare(names.into_iter().map(declare).collect::<Vec<_>>())
+    builder.declare(names.into_iter().map(announced).collect::<Vec<_>>())
 }
 
 /// Marks what this command declares; nobody reads it.
@@ -82,7 +82,14 @@ const ANNOUNCED: &str = "announced to its provider";
 /// Returns what the manifest declares of a name.
 fn declared<'a>(target: &'a Connection, name: &SecretName) -> Option<&'a Declared> {
     let declared = target.declaration(name.as_str());
-    declared.filter(|known| known.description.as_deref() != Some(ANNOUNCED))
+    // What the manifest says of a name is joined with what was announced: a mark alone tells nothing.
+    let demands = |known: &Declared| {
+        known.required
+            || known.kind != Kind::Opaque
+            || known.min_length.is_some()
+            || known.length.is_some()
+    };
+    declared.filter(|known| demands(known) || known.description.as_deref() != Some(ANNOUNCED))
 }
 
 /// Writes everything, or says what would be written.

@@ -21,10 +21,7 @@ const TAG_BYTES: usize = 16;
 pub(super) fn read(text: Zeroizing<Vec<u8>>, origin: &str, env: &Env) -> Result<Vec<Found>> {
     let entries = documents::json(text, origin)?;
     let mut versions = entries.iter().filter(|entry| entry.way == ["version"]);
-    // EXPOSES: only the version of the form is looked at
-    let known = versions
-        .next()
-        .map(|version| version.value.expose_bytes() == b"1");
+    let known = versions.next().map(|version| version.value.verify(b"1"));
     match known {
         Some(true) => {}
         Some(false) => return Err(malformed(origin, "its `version` is not 1")),

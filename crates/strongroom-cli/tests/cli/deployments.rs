@@ -228,7 +228,7 @@ fn addresses_of_the_manifests_are_understood() {
         let shown = room.run(&["inspect", "--offline"]).stdout();
         let line = shown
             .lines()
-            .find(|line| line.starts_with("provider"))
+            .find(|line| line.contains("─ provider"))
             .unwrap();
         assert!(line.contains(chosen), "{shown}");
     }

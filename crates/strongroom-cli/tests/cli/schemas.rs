@@ -334,3 +334,13 @@ fn a_passphrase_is_asked_for_by_no_schema() {
         assert!(!ran.stdout().contains(PASSPHRASE) && ran.stderr().is_empty());
     }
 }
+
+#[test]
+fn the_manual_is_written_whole() {
+    let room = Room::new();
+    room.run(&["man", "--dir", "pages/man1"]).ends(0);
+    for page in ["strongroom.1", "strongroom-get.1", "strongroom-scan.1"] {
+        let page = std::fs::read_to_string(room.path("pages/man1").join(page)).unwrap();
+        assert!(page.contains(".TH") && page.contains(".SH NAME"), "{page}");
+    }
+}

@@ -100,6 +100,7 @@ async fn our_own_backends_are_as_strong_as_they_say() {
             ("sealed", encrypted),
             ("env", plain),
             ("file", plain),
+            ("exec", plain),
             ("memory", plain),
         ]
     );

@@ -30,7 +30,7 @@ async fn the_environment_is_empty_but_for_what_is_documented_or_passed_on() {
         Env::empty()
             .with_var("VAULT_TOKEN", CANARY)
             .with_var("LD_PRELOAD", "/no/such.so")
-            .with_var("HOME", "/home/app")
+            .with_var("HOME", "/srv/app")
             .with_var("STORE", "/srv/store")
     };
     let clean = ["PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8"];
@@ -41,7 +41,7 @@ async fn the_environment_is_empty_but_for_what_is_documented_or_passed_on() {
     found.sort_unstable_by(|a, b| b.cmp(a));
     assert_eq!(
         found,
-        ["STORE=/srv/store", clean[0], clean[1], "HOME=/home/app"]
+        ["STORE=/srv/store", clean[0], clean[1], "HOME=/srv/app"]
     );
     let found = told(
         &fixture,
