@@ -132,14 +132,7 @@ impl To {
 
 /// Takes the values of a document, each under the keys that lead to it.
 fn flat(entries: Vec<documents::Entry>, origin: &str) -> Result<Vec<Found>> {
-    let is_sops = |entry: &documents::Entry| match entry.way.as_slice() {
-        [key] => key == "sops_mac",
-        [first, second, ..] => first == "sops" && second == "mac",
-        [] => false,
-    };
-    if entries.iter().any(is_sops) {
-        return Err(encrypted(origin, "SOPS", "sops decrypt FILE"));
-    }
+    check_not_encrypted(&entries, origin)?;
     let found = |entry: documents::Entry| {
         let key = entry.way.join("/");
         if !entry.is_string && entry.value.verify(b"null") {
@@ -155,6 +148,24 @@ fn flat(entries: Vec<documents::Entry>, origin: &str) -> Result<Vec<Found>> {
     let found = found?;
     check_keys(&found, origin)?;
     Ok(found)
+}
+
+/// Refuses a document whose values SOPS encrypted, or the system whose files `master-key-file` reads.
+fn check_not_encrypted(entries: &[documents::Entry], origin: &str) -> Result<()> {
+    let is_sops = |entry: &documents::Entry| match entry.way.as_slice() {
+        [key] => key == "sops_mac",
+        [first, second, ..] => first == "sops" && second == "mac",
+        [] => false,
+    };
+    if entries.iter().any(is_sops) {
+        return Err(encrypted(origin, "SOPS", "sops decrypt FILE"));
+    }
+    if master_key_file::is_one(entries) {
+        let message = format!("{origin} has the form of a file that a master key encrypted");
+        return Err(Error::new(ErrorKind::Unsupported, message)
+            .with_help("its values are ciphertext here; say --from master-key-file"));
+    }
+    Ok(())
 }
 
 /// Refuses two values under one key, as `a: {b: …}` and `a/b: …` are.

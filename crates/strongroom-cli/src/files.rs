@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
+use std::os::fd::AsFd as _;
 use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
@@ -24,6 +25,16 @@ pub(crate) fn read(path: &Path, most: usize) -> io::Result<Zeroizing<Vec<u8>>> {
 /// As [`read`].
 pub(crate) fn read_descriptor(number: u32, most: usize) -> io::Result<Zeroizing<Vec<u8>>> {
     read_from(File::open(format!("/dev/fd/{number}"))?, most, most)
+}
+
+/// Reads standard input up to its end, from where it stands.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn read_input(most: usize) -> io::Result<Zeroizing<Vec<u8>>> {
+    // Opened anew it would begin at its beginning, and a socket can't be.
+    let input = io::stdin().as_fd().try_clone_to_owned()?;
+    read_from(File::from(input), most, most)
 }
 
 fn read_from(file: File, most: usize, size: usize) -> io::Result<Zeroizing<Vec<u8>>> {
@@ -116,6 +127,13 @@ pub(crate) fn create(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
 /// # Errors
 /// [`ErrorKind::Conflict`] if another replacement is at work, and whatever makes it fail.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    let there = path
+        .symlink_metadata()
+        .map_err(|error| failed("replace", path, error))?;
+    if !there.is_file() {
+        let other = io::Error::other("it is a link, a device or something else than a file");
+        return Err(failed("replace", path, other));
+    }
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".merged");
     let temporary = path.with_file_name(name);
@@ -124,7 +142,14 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
         // It would be in the way of the next attempt.
         let _ = std::fs::remove_file(&temporary);
         failed("replace", path, error)
-    })
+    })?;
+    // The new name must survive a crash as the bytes do.
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let folder = File::open(folder.unwrap_or(Path::new(".")));
+    let kept = folder.and_then(|folder| folder.sync_all());
+    kept.map_err(|error| failed("write", path, error))
 }
 
 /// Says that something is there already.

@@ -15,12 +15,15 @@ pub(crate) struct Names {
     pub(crate) all: BTreeSet<SecretName>,
     /// Those that the provider itself lists.
     pub(crate) listed: BTreeSet<SecretName>,
+    /// Whether it can list at all: otherwise it may hold more than anybody named.
+    pub(crate) is_whole: bool,
 }
 
 /// Finds every name that begins with a prefix: what the provider lists, and what is declared.
 ///
 /// Declared secrets with a provider of their own are left out: they are not held here.
 pub(crate) async fn names(connection: &Connection, prefix: &str, screen: &Screen) -> Result<Names> {
+    let mut is_whole = true;
     let mut listed: BTreeSet<_> = match connection.list(prefix).await {
         Ok(names) => names.into_iter().collect(),
         Err(error) if matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::Denied) => {
@@ -28,6 +31,7 @@ pub(crate) async fn names(connection: &Connection, prefix: &str, screen: &Screen
             let message = format!("{address} can't be listed: {error}");
             let help = "only what the manifest declares is looked at there";
             screen.warnings(&[Finding::warning(None, "not-listed", message, help)]);
+            is_whole = false;
             BTreeSet::new()
         }
         Err(error) => return Err(error),
@@ -42,7 +46,11 @@ pub(crate) async fn names(connection: &Connection, prefix: &str, screen: &Screen
         .filter(|known| known.name.as_str().starts_with(prefix) && is_held_here(known))
         .map(|known| known.name.clone());
     let all = listed.iter().cloned().chain(declared).collect();
-    Ok(Names { all, listed })
+    Ok(Names {
+        all,
+        listed,
+        is_whole,
+    })
 }
 
 /// Reports whether a declared secret is read from the chosen provider, and is not lent by it.
@@ -140,6 +148,17 @@ pub(crate) async fn select(
         };
     }
     let names = names(source, prefix, screen).await?;
+    if names.all.is_empty() && !names.is_whole {
+        let message = format!("{address} can't be listed, and no secret of it is declared");
+        return Err(Error::new(ErrorKind::Unsupported, message)
+            .with_help("name what is meant, or declare it in the manifest"));
+    }
+    if names.all.is_empty() && !prefix.is_empty() {
+        let message = format!("{address} holds no secret whose name begins so");
+        return Err(
+            Error::new(ErrorKind::Absent, message).with_help("`strongroom list` prints the names")
+        );
+    }
     let reading = Progress::start(screen, &format!("reading {address}"), None);
     let held = Inventory::read(source, &names.all).await;
     drop(reading);

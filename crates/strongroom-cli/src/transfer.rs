@@ -111,6 +111,10 @@ pub(crate) async fn transfer(
     let conflicts = told.names(Action::Conflict);
     let judged = judge(&told.steps, target, options)?;
     context.screen.warnings(judged.warnings());
+    if options.dry_run && !conflicts.is_empty() && context.screen.is_json() {
+        // One document: the plan, and why it can't be.
+        return told.stopped(conflict(&conflicts, &told.target), context);
+    }
     if options.dry_run {
         told.show(context)?;
     }
@@ -130,7 +134,9 @@ pub(crate) async fn transfer(
     let reading = Progress::start(&context.screen, "reading back", None);
     let verified = verify(&told, target, &key).await;
     drop(reading);
-    verified?;
+    if let Err(error) = verified {
+        return told.stopped(error, context);
+    }
     told.verified = true;
     told.show(context)?;
     Ok(FINE)
@@ -245,7 +251,9 @@ async fn write(
     let mut order: Vec<&mut Step> = steps.iter_mut().filter(|step| step.is_to_write()).collect();
     order.sort_by_key(|step| {
         let value = &step.entry.value;
-        (value.is_text(), step.entry.name.field().is_none())
+        // EXPOSES: only whether a zero byte is in it is looked at
+        let is_line = value.is_text() && !value.expose_bytes().contains(&0);
+        (is_line, step.entry.name.field().is_none())
     });
     let total = u64::try_from(order.len()).ok();
     let progress = Progress::start(&context.screen, "writing", total);
@@ -296,6 +304,12 @@ async fn verify(told: &Told, target: &Connection, key: &RunKey) -> Result<()> {
         .map(|step| (&step.entry.name, &step.tag))
         .collect();
     let there = Inventory::read(target, expected.keys().copied()).await;
+    if let Some((name, error)) = there.failed.first() {
+        let message = format!("what was written could not be read back: {error}");
+        return Err(Error::new(error.kind(), message)
+            .with_name(name)
+            .with_help("what was written is not compared yet"));
+    }
     let mut wrong = Vec::new();
     for (name, tag) in expected {
         let message = match there.values.get(name) {

@@ -43,7 +43,7 @@ pub(crate) struct Args {
     )]
     prefix: String,
     /// Only these names
-    #[arg(long, value_name = "NAME", num_args = 1..)]
+    #[arg(long, value_name = "NAME", num_args = 1.., conflicts_with = "prefix")]
     only: Vec<String>,
     /// Let names that begin with FROM begin with TO instead
     #[arg(long, value_name = "FROM=TO")]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::Serialize;
-use strongroom::{Connection, ErrorKind, Finding, Secret, SecretName};
+use strongroom::{Connection, Error, ErrorKind, Finding, Secret, SecretName};
 
 use crate::context::Context;
 use crate::exit::{CHECK_FAILED, FINE, Failure, Outcome, code};
@@ -59,6 +59,8 @@ struct Body {
     differing: Vec<SecretName>,
     reused: Vec<Reused>,
     unread: Vec<Unread>,
+    /// The sides that can't be listed, and may hold more than was compared.
+    unlisted: Vec<&'static str>,
 }
 
 /// A value that stands on both sides where it should not.
@@ -120,6 +122,18 @@ async fn compare(
     let listed_a = inventory::names(a, prefix, &context.screen).await?;
     let listed_b = inventory::names(b, prefix, &context.screen).await?;
     let mut names: BTreeSet<_> = listed_a.all.union(&listed_b.all).cloned().collect();
+    if names.is_empty() && !prefix.is_empty() {
+        let message = "neither side holds a secret whose name begins so";
+        return Err(Error::new(ErrorKind::Absent, message)
+            .with_help("`strongroom list` prints the names")
+            .into());
+    }
+    let sides = [("a", &listed_a), ("b", &listed_b)];
+    let unlisted: Vec<_> = sides
+        .into_iter()
+        .filter(|(_, names)| !names.is_whole)
+        .map(|(side, _)| side)
+        .collect();
     // What one side holds by a provider of its own is not compared with anything.
     for connection in [a, b] {
         let elsewhere = connection
@@ -206,6 +220,7 @@ async fn compare(
         differing: Vec::new(),
         reused: Vec::new(),
         unread,
+        unlisted,
     };
     body.sort(names, &held_a.values, &held_b.values, separate, &key)?;
     Ok(body)

@@ -33,7 +33,7 @@ Examples:
   strongroom export --as summon > secrets.yml")]
 pub(crate) struct Args {
     /// Only these names
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", conflicts_with = "prefix")]
     names: Vec<String>,
     /// The format: dotenv, json, kubernetes, docker or summon
     #[arg(

@@ -17,6 +17,7 @@ use crate::exit::{FINE, Outcome};
 #[command(after_help = "\
 Examples:
   git config credential.helper '!strongroom git-credential'
+  strongroom set git/git.example.org#username
   strongroom set git/git.example.org#password
   printf 'protocol=https\\nhost=git.example.org\\n\\n' | strongroom git-credential get")]
 pub(crate) struct Args {
@@ -39,7 +40,9 @@ pub(crate) fn run(args: &Args, context: &Context<'_>) -> Outcome {
         return Ok(FINE);
     };
     context.connected(async |connection| {
-        let answers = connection.fetch(&[username.clone(), password]).await;
+        let answers = connection
+            .fetch(&[username.clone(), password.clone()])
+            .await;
         let mut found = Vec::new();
         for answer in answers {
             match answer {
@@ -49,18 +52,20 @@ pub(crate) fn run(args: &Args, context: &Context<'_>) -> Outcome {
                 Err(error) => return Err(error.into()),
             }
         }
-        let [user, password] = found.as_slice() else {
+        let [user, secret] = found.as_slice() else {
             return Ok(FINE);
         };
         let wanted = value(&asked, "username");
         if wanted.is_some_and(|wanted| !user.verify(wanted)) {
             return Ok(FINE);
         }
-        for (key, secret) in [("username", user), ("password", password)] {
-            let line = line(key, secret).map_err(|error| error.with_name(&username))?;
-            // EXPOSES: to git, which asked for it
-            context.screen.bytes(&line)?;
-        }
+        // Both or nothing: git would ask for the other on the terminal.
+        let user = line("username", user).map_err(|error| error.with_name(&username))?;
+        let secret = line("password", secret).map_err(|error| error.with_name(&password))?;
+        // EXPOSES: to git, which asked for it
+        context.screen.bytes(&user)?;
+        // EXPOSES: to git, which asked for it
+        context.screen.bytes(&secret)?;
         Ok(FINE)
     })
 }

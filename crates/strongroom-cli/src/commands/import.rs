@@ -132,7 +132,7 @@ fn format(args: &Args) -> Result<From> {
 /// Reads the file, and returns what messages call it.
 fn text(file: &Path) -> Result<(String, Zeroizing<Vec<u8>>)> {
     let (origin, read) = match file.as_os_str() == OsStr::new("-") {
-        true => ("standard input".to_owned(), files::read_descriptor(0, MOST)),
+        true => ("standard input".to_owned(), files::read_input(MOST)),
         false => (file.display().to_string(), files::read(file, MOST)),
     };
     match read {
@@ -203,6 +203,17 @@ fn entries(
         strip: &args.prefix_strip,
         variables: format.has_variables(),
     };
+    for (key, name) in given {
+        let is_it = |other: &&(&str, SecretName)| other.0 == *key;
+        let message = match given.iter().filter(is_it).count() {
+            1 if found.iter().any(|found| found.key == *key) => continue,
+            1 => format!("{origin} has no key that this --map names"),
+            _ => "two --map name one key".to_owned(),
+        };
+        return Err(Error::new(ErrorKind::Config, message)
+            .with_name(name)
+            .with_help("nothing was written; write the key as it stands in the file"));
+    }
     let mut entries = Vec::new();
     for Found { key, value } in found {
         let name = mapping.name(&key).map_err(|error| {

@@ -2,7 +2,7 @@
 
 use strongroom::{Error, ErrorKind, Result, Secret};
 
-use super::{Found, Item, check_keys, malformed, place};
+use super::{Found, Item, check_keys, encrypted, malformed, place};
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
@@ -25,6 +25,9 @@ pub(super) fn read(text: &[u8], origin: &str) -> Result<Vec<Found>> {
             Ok(key) if !key.is_empty() && !key.contains(char::is_whitespace) => key,
             _ => return wrong("the variable before `=` has no name, or blanks in it"),
         };
+        if key == "sops_mac" {
+            return Err(encrypted(origin, "SOPS", "sops decrypt FILE"));
+        }
         if std::str::from_utf8(value).is_err() || value.contains(&0) {
             return wrong("the value is not text");
         }

@@ -4,13 +4,14 @@ use base64ct::{Base64, Encoding as _};
 use strongroom::{Error, ErrorKind, Result, Secret, documents};
 use zeroize::Zeroizing;
 
-use super::{Found, Item, bytes, check_keys, joined, malformed, place};
+use super::{Found, Item, bytes, check_keys, check_not_encrypted, joined, malformed, place};
 
 pub(super) fn read(text: &[u8], origin: &str) -> Result<Vec<Found>> {
     let mut found = Vec::new();
     let mut secrets = 0_usize;
     for document in split(text) {
         let entries = documents::yaml(&document, origin)?;
+        check_not_encrypted(&entries, origin)?;
         let has = |key: &str, word: &[u8]| {
             let mut entries = entries.iter();
             entries.any(|entry| entry.way == [key] && entry.value.verify(word))

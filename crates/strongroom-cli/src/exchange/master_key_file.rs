@@ -17,6 +17,26 @@ const VARIABLE: &str = "SECRETS_MASTER_KEY";
 const NONCE_BYTES: usize = 12;
 const TAG_BYTES: usize = 16;
 
+/// Reports whether a document has this form, so that nobody takes its ciphertext for values.
+pub(super) fn is_one(entries: &[documents::Entry]) -> bool {
+    let is_version =
+        |entry: &documents::Entry| entry.way == ["version"] && entry.value.verify(b"1");
+    let least = NONCE_BYTES.saturating_add(TAG_BYTES);
+    let is_sealed = |entry: &documents::Entry| {
+        let sealed = Encoding::Base64Url.decode(&entry.value);
+        sealed.is_ok_and(|sealed| sealed.len() >= least)
+    };
+    let mut values = entries
+        .iter()
+        .filter(|entry| matches!(entry.way.as_slice(), [section, _] if is_section(section)))
+        .peekable();
+    values.peek().is_some() && values.all(is_sealed) && entries.iter().any(is_version)
+}
+
+fn is_section(key: &str) -> bool {
+    matches!(key, "secrets" | "entries")
+}
+
 /// Opens every entry: a key that is wrong for one opens none.
 pub(super) fn read(text: Zeroizing<Vec<u8>>, origin: &str, env: &Env) -> Result<Vec<Found>> {
     let entries = documents::json(text, origin)?;
@@ -33,7 +53,7 @@ pub(super) fn read(text: Zeroizing<Vec<u8>>, origin: &str, env: &Env) -> Result<
         let [section, key @ ..] = entry.way.as_slice() else {
             continue;
         };
-        if section != "secrets" && section != "entries" {
+        if !is_section(section) {
             continue;
         }
         let place = place(origin, entry.line, &key.join("/"));

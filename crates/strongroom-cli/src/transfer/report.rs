@@ -110,7 +110,11 @@ impl Told {
             }
             None => "run the same again, which goes on with what is missing".to_owned(),
         };
-        let failed = Failure::from(Error::new(error.kind(), message).with_help(help));
+        let mut told = Error::new(error.kind(), message).with_help(help);
+        if let Some(report) = error.report() {
+            told = told.with_report(report.clone());
+        }
+        let failed = Failure::from(told);
         if !context.screen.is_json() {
             return Err(failed);
         }

@@ -46,7 +46,7 @@ fn each_difference_is_named_and_no_value_or_hash_is() {
         json!({
             "schema": 1, "a": "file:blue", "b": "file:green", "same": false, "equal": 1,
             "only_in_a": ["gone"], "only_in_b": ["copied", "new"], "differing": ["changed"],
-            "reused": [{"a": "changed", "b": "copied"}], "unread": []
+            "reused": [{"a": "changed", "b": "copied"}], "unread": [], "unlisted": []
         })
     );
     // Two runs say the same, and nothing in them stands for a value.
@@ -180,4 +180,37 @@ fn a_variable_by_which_a_dotenv_file_lists_a_name_is_no_secret_of_its_own() {
         diff(&room, "blue", "file:x.env", 1)["differing"],
         json!(["api/token"])
     );
+}
+
+#[test]
+fn a_beginning_that_nothing_has_is_a_mistake() {
+    let room = room().file("blue/a", TOKEN).file("green/a", TOKEN);
+    room.run(&["diff", "blue", "green", "--prefix", "typo"])
+        .ends(3);
+    room.run(&["copy", "blue", "green", "--prefix", "typo"])
+        .ends(3);
+}
+
+#[test]
+fn a_side_that_can_not_be_listed_is_said() {
+    let room = room().file("blue/a", TOKEN);
+    let program = format!(
+        "#!/bin/sh
+case $(cat) in
+*'\"operation\":\"describe\"'*)
+    echo '{{\"protocol\":1,\"name\":\"script\",\"version\":\"1.0\",\"operations\":[\"fetch\"]}}' ;;
+*) echo '{{\"protocol\":1,\"answers\":[{{\"request\":1,\"text\":\"{TOKEN}\"}}]}}' ;;
+esac
+"
+    );
+    let room = room.file("program", program);
+    let path = room.path("program").canonicalize().unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&path, mode).unwrap();
+    let program = format!("exec:{}?timeout=1m", path.display());
+    assert_eq!(diff(&room, "blue", &program, 1)["unlisted"], json!(["b"]));
+    // Nobody knows what it holds: nothing copied is not everything copied.
+    let bare = Room::new().dir_of_mode("b", 0o700);
+    let ran = bare.run(&["copy", &program, "file:b"]).ends(2);
+    assert!(ran.stderr().contains("can't be listed"), "{}", ran.stderr());
 }

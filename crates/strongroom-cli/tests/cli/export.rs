@@ -156,3 +156,23 @@ fn git_is_answered_by_host() {
         assert_eq!(ran.stdout() + &ran.stderr(), "");
     }
 }
+
+#[test]
+fn only_a_regular_file_is_replaced() {
+    let room = room().file("in/api/token", TOKEN).file("real", "kept");
+    std::os::unix::fs::symlink("real", room.path("link")).unwrap();
+    let fifo = room.path("fifo");
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        &fifo,
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::from_raw_mode(0o600),
+        0,
+    )
+    .unwrap();
+    for place in ["link", "fifo"] {
+        room.run(&["export", "--force", "--output", place]).ends(2);
+    }
+    assert_eq!(std::fs::read_to_string(room.path("real")).unwrap(), "kept");
+    assert!(room.path("link").is_symlink());
+}

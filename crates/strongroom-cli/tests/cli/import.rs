@@ -300,6 +300,21 @@ fn what_sops_or_age_encrypted_is_theirs_to_open() {
             "sops decrypt",
         ),
         (
+            "docker",
+            "A=ENC[AES256_GCM,data:x]\nsops_mac=x\n",
+            "sops decrypt",
+        ),
+        (
+            "kubernetes",
+            "kind: Secret\nstringData:\n  a: ENC[AES256_GCM,data:x]\nsops:\n  mac: x\n",
+            "sops decrypt",
+        ),
+        (
+            "json",
+            "{\"version\": 1, \"secrets\": {\"A\": \"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8\"}}",
+            "--from master-key-file",
+        ),
+        (
             "dotenv",
             "age-encryption.org/v1\n-> X25519 x\n",
             "age --decrypt",
@@ -354,4 +369,41 @@ fn names_are_given_and_collisions_found_before_any_write() {
         .ends(1);
     room.run(&["import"]).ends(2);
     room.run(&["import", "none.env"]).ends(2);
+}
+
+#[test]
+fn a_mistyped_map_is_no_silent_other_name() {
+    let room = room().file("e.env", format!("DATABASE_PASSWORD={PASSWORD}\n"));
+    for map in [
+        &["--map", "DATABASE_PASWORD=database/password"][..],
+        &[
+            "--map",
+            "DATABASE_PASSWORD=a",
+            "--map",
+            "DATABASE_PASSWORD=b",
+        ],
+    ] {
+        let ran = room.run(&[&["import", "e.env"], map].concat()).ends(2);
+        assert!(ran.stderr().contains("--map"), "{}", ran.stderr());
+    }
+    assert!(!room.path("out/database").exists());
+}
+
+#[test]
+fn standard_input_is_read_from_where_it_stands() {
+    let room = room().file("two.env", format!("HEAD=skipped\nAPI_TOKEN={TOKEN}\n"));
+    let mut input = std::fs::File::open(room.path("two.env")).unwrap();
+    std::io::Seek::seek(&mut input, std::io::SeekFrom::Start(13)).unwrap();
+    let ran = room
+        .command(&["import", "-", "--from", "dotenv"])
+        .stdin(input)
+        .output()
+        .unwrap();
+    assert!(
+        ran.status.success(),
+        "{}",
+        String::from_utf8_lossy(&ran.stderr)
+    );
+    assert_eq!(get(&room, "api/token"), TOKEN);
+    room.run(&["get", "head"]).ends(3);
 }
