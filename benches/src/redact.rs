@@ -17,6 +17,9 @@ const BLOCK: usize = 16 << 20;
 const BLOCKS: usize = 64;
 const ROUNDS: usize = 3;
 
+/// Starts one of those that are compared.
+type Start = Box<dyn Fn() -> Command>;
+
 pub fn section() -> Section {
     let home = tempfile::tempdir()?;
     let program = home.path().join("strongroom");
@@ -42,7 +45,7 @@ pub fn section() -> Section {
     };
     let cat = || command(Path::new("/bin/cat"), "");
     let redact = || command(&program, "redact --quiet --all --provider file:values.json");
-    let mut subjects: Vec<(&str, Box<dyn Fn() -> Command>)> = vec![
+    let mut subjects: Vec<(&str, Start)> = vec![
         ("`cat`", Box::new(cat)),
         (
             "`strongroom redact`, every form of each value",
