@@ -18,7 +18,7 @@ const BLOCKS: usize = 64;
 const ROUNDS: usize = 3;
 
 /// Starts one of those that are compared.
-type Start = Box<dyn Fn() -> Command>;
+type Start<'a> = Box<dyn Fn() -> Command + 'a>;
 
 pub fn section() -> Section {
     let home = tempfile::tempdir()?;
@@ -45,7 +45,7 @@ pub fn section() -> Section {
     };
     let cat = || command(Path::new("/bin/cat"), "");
     let redact = || command(&program, "redact --quiet --all --provider file:values.json");
-    let mut subjects: Vec<(&str, Start)> = vec![
+    let mut subjects: Vec<(&str, Start<'_>)> = vec![
         ("`cat`", Box::new(cat)),
         (
             "`strongroom redact`, every form of each value",
