@@ -47,8 +47,11 @@ fn help(error: &clap::Error) -> String {
     ];
     let near: Vec<String> = near
         .into_iter()
-        // The most similar one is the last.
-        .filter_map(|kind| words(error, kind).pop())
+        // The most similar one is the last. What begins with `__` is for scripts of ours, and hidden.
+        .filter_map(|kind| {
+            let mut words = words(error, kind).into_iter();
+            words.rfind(|word| !word.starts_with("__"))
+        })
         .map(|word| format!("`{word}`"))
         .collect();
     let possible = words(error, ContextKind::ValidValue);

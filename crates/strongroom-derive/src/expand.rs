@@ -142,7 +142,7 @@ fn take(field: &Field<'_>) -> TokenStream {
 }
 
 /// Shows a type as a person writes it.
-fn shown(ty: &syn::Type) -> String {
+pub(crate) fn shown(ty: &syn::Type) -> String {
     let text = ty.to_token_stream().to_string();
     text.replace(" :: ", "::")
         .replace(" < ", "<")

@@ -8,7 +8,7 @@ use syn::{Error, Expr, GenericArgument, Ident, Lit, LitStr, Meta, PathArguments,
 
 use crate::attribute::{self, Problems};
 use crate::container::Container;
-use crate::name;
+use crate::{name, plain};
 
 const KINDS: [&str; 8] = [
     "token", "password", "key", "url", "pem", "jwt", "json", "opaque",
@@ -231,6 +231,12 @@ impl Settings {
             let message =
                 "one `Option` says that a secret may be absent; a second says nothing more";
             return Some(Error::new(inner.span(), message));
+        }
+        if self.parse
+            && !self.nested
+            && let Some(refusal) = plain::refusal(inner)
+        {
+            return Some(refusal);
         }
         if self.nested {
             let misplaced =

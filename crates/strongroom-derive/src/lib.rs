@@ -10,6 +10,7 @@ mod container;
 mod expand;
 mod field;
 mod name;
+mod plain;
 
 /// Derives `FromSecrets` for a struct with named fields, each of which is one secret.
 ///
@@ -56,7 +57,8 @@ mod name;
 ///
 /// # Types of fields
 /// `Secret`, `LiveSecret` and `secrecy::SecretString` hold one secret. With `#[secret(parse)]` it is any type
-/// with `FromStr`, whose own error is never shown, because it may hold the text. With
+/// with `FromStr`, whose own error is never shown, because it may hold the text; plain text, such as a
+/// `String`, is refused, because it is printed by `Debug` and not wiped from memory. With
 /// `#[secret(nested)]` it is another type that derives `FromSecrets`. An `Option` of these, written as
 /// `Option<…>`, says that the service can boot without it; a nested one is `None` if none of its secrets
 /// is there, and an error if only some of what it requires are.

@@ -247,8 +247,9 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0.name {
-            // The message may already name the secret; saying it twice helps nobody.
-            Some(name) if !self.0.message.contains(name.as_str()) => {
+            // The message may already name the secret; saying it twice helps nobody. Only backticks make
+            // it the name: the letters of a short one stand in many a word.
+            Some(name) if !self.0.message.contains(&format!("`{name}`")) => {
                 write!(f, "secret `{name}`: {}", self.0.message)
             }
             _ => f.write_str(&self.0.message),
@@ -280,5 +281,29 @@ impl StdError for Error {
             .source
             .as_ref()
             .map(|source| source.as_ref() as &(dyn StdError + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_named_once_however_short_its_name() {
+        let named = |name: &'static str, message: &str| {
+            let name = SecretName::from_static(name);
+            let error = Error::new(ErrorKind::Denied, message);
+            error.with_name(&name).to_string()
+        };
+        assert_eq!(named("c", "access denied"), "secret `c`: access denied");
+        assert_eq!(
+            named("token", "the token has expired"),
+            "secret `token`: the token has expired"
+        );
+        assert_eq!(
+            named("api", "`api/token` is absent"),
+            "secret `api`: `api/token` is absent"
+        );
+        assert_eq!(named("c", "`c` is absent"), "`c` is absent");
     }
 }

@@ -1,9 +1,10 @@
 //! `schema`: the JSON Schema of the manifest, and of what commands print.
 
-use clap::ValueEnum;
+use clap::{CommandFactory as _, ValueEnum};
 use serde_json::{Map, Value, json};
 use strongroom::{Error, ErrorKind};
 
+use crate::args::Cli;
 use crate::context::Context;
 use crate::exit::{FINE, Outcome};
 use crate::report::SCHEMA;
@@ -55,14 +56,8 @@ pub(crate) fn run(args: &Args, context: &Context<'_>) -> Outcome {
 
 /// Joins the schemas of the commands, or takes one.
 fn output(command: Option<&str>) -> Result<Value, Error> {
-    let known = |wanted: &str| outputs::COMMANDS.iter().any(|(name, _)| *name == wanted);
-    if let Some(command) = command
-        && !known(command)
-        && !outputs::WITHOUT.contains(&command)
-    {
-        return Err(Error::new(ErrorKind::Config, "there is no such command")
-            .with_help("`strongroom --help` lists the commands"));
-    }
+    let cli = Cli::command();
+    let command = command.map(|command| own_name(&cli, command)).transpose()?;
     let mut definitions = definitions(outputs::COMMON);
     let reference = |name: &str| json!({ "$ref": format!("#/$defs/{name}") });
     let mut all = vec![reference("failure")];
@@ -83,6 +78,15 @@ fn output(command: Option<&str>) -> Result<Value, Error> {
         "anyOf": all,
         "$defs": definitions,
     }))
+}
+
+/// Returns the name of a command, which an alias may stand for.
+fn own_name<'a>(cli: &'a clap::Command, command: &str) -> Result<&'a str, Error> {
+    let found = cli.find_subcommand(command).map(clap::Command::get_name);
+    found.ok_or_else(|| {
+        Error::new(ErrorKind::Config, "there is no such command")
+            .with_help("`strongroom --help` lists the commands")
+    })
 }
 
 fn definitions(text: &str) -> Map<String, Value> {
@@ -113,13 +117,11 @@ fn versioned(mut document: Value) -> Value {
 mod tests {
     use std::collections::BTreeSet;
 
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]
     fn every_command_has_a_schema_or_needs_none() {
-        let cli = crate::args::Cli::command();
+        let cli = Cli::command();
         let commands: BTreeSet<&str> = cli.get_subcommands().map(clap::Command::get_name).collect();
         let with = outputs::COMMANDS.iter().map(|(name, _)| *name);
         let listed: Vec<&str> = with.chain(outputs::WITHOUT.iter().copied()).collect();
@@ -154,6 +156,10 @@ mod tests {
                 .as_array()
                 .unwrap()
                 .contains(&"schema".into())
+        );
+        assert_eq!(
+            output(Some("check")).unwrap(),
+            output(Some("validate")).unwrap()
         );
         assert!(output(Some("completions")).is_ok());
         assert!(output(Some("no-such-command")).is_err());

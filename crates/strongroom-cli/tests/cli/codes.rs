@@ -82,6 +82,7 @@ fn usage_is_2_and_says_what_is_meant() {
     let room = Room::new();
     for (arguments, said) in [
         (&["valdate"][..], "did you mean `validate`"),
+        (&["_complete"], "did you mean `completions`"),
         (&["get"], "<NAME> is missing"),
         (&["get", "a", "--formt", "json"], "did you mean `--format`"),
         (&["get", "a", "--format", "jso"], "did you mean `json`"),

@@ -292,17 +292,15 @@ impl Serialize for Age {
     }
 }
 
-/// The path of a field. It is shown in findings, so it is nothing but one.
+/// The path of a field, of a type or of a configuration (`hosts.0.pool-url`). It is shown in findings, so it
+/// is nothing but one.
 struct NeededBy(String);
 
 impl<'de> Deserialize<'de> for NeededBy {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let part = |part: &str| {
-            let mut letters = part.chars();
-            letters
-                .next()
-                .is_some_and(|c| c.is_alphabetic() || c == '_')
-                && letters.all(|c| c.is_alphanumeric() || c == '_')
+            let fits = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
+            !part.is_empty() && part.chars().all(fits)
         };
         let path = |path: &str| path.split('.').all(part);
         text(

@@ -40,6 +40,22 @@ fn what_is_written_is_read_back() {
 }
 
 #[test]
+fn what_a_configuration_refers_to_is_read_back() {
+    let config = serde_json::json!({
+        "hosts": [{ "url": "secret:host/url" }],
+        "db": { "pool-url": "secret:db/url" },
+    });
+    let declared = crate::SecretRef::declare_all(&config).unwrap();
+    let fields: Vec<_> = declared
+        .iter()
+        .map(|declared| declared.needed_by.as_deref())
+        .collect();
+    assert_eq!(fields, [Some("db.pool-url"), Some("hosts.0.url")]);
+    let back = parse("app.json", &to_json(&declared)).unwrap();
+    assert_eq!(format!("{back:?}"), format!("{declared:?}"));
+}
+
+#[test]
 fn a_default_is_never_written() {
     let declared = Declared::new(SecretName::from_static("a"), Kind::Opaque)
         .with_default(crate::Secret::from_text(CANARY));
@@ -101,7 +117,7 @@ fn what_is_wrong_is_said_with_its_place_and_never_repeated() {
         ),
         (secret(", \"min_length\": -1"), "not what belongs here"),
         (
-            secret(&format!(", \"needed_by\": \"{CANARY}\"")),
+            secret(&format!(", \"needed_by\": \"{CANARY}=\"")),
             "not the path of a type's field",
         ),
         (

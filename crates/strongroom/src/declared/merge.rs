@@ -64,17 +64,7 @@ fn contradiction(
     further: &Declared,
     place: impl Fn(&'static str) -> String,
 ) -> Option<Finding> {
-    let (key, one, other) =
-        if ![known.kind, further.kind].contains(&Kind::Opaque) && known.kind != further.kind {
-            ("kind", known.kind.to_string(), further.kind.to_string())
-        } else {
-            match (known.length, further.length) {
-                (Some(one), Some(other)) if one != other => {
-                    ("length", one.to_string(), other.to_string())
-                }
-                _ => return None,
-            }
-        };
+    let (key, one, other) = differing(known, further)?;
     let message = format!(
         "its `{key}` is {one} in {} and {other} in {}",
         place(key),
@@ -87,6 +77,24 @@ fn contradiction(
         message,
         help,
     ))
+}
+
+/// Finds the key of which both say something, and not the same, and what each says.
+fn differing(known: &Declared, further: &Declared) -> Option<(&'static str, String, String)> {
+    let kinds = [known.kind, further.kind];
+    if known.kind != further.kind && !kinds.contains(&Kind::Opaque) {
+        return Some(("kind", known.kind.to_string(), further.kind.to_string()));
+    }
+    let (one, other) = (known.encoding, further.encoding);
+    if one != other && ![one, other].contains(&Encoding::Text) {
+        return Some(("encoding", one.to_string(), other.to_string()));
+    }
+    match (known.length, further.length) {
+        (Some(one), Some(other)) if one != other => {
+            Some(("length", one.to_string(), other.to_string()))
+        }
+        _ => None,
+    }
 }
 
 /// Says who declared it, where that was not the manifest.
@@ -174,6 +182,12 @@ mod tests {
         assert_eq!(
             findings[0].message,
             "its `length` is 32 in a.toml:length and 64 in what the program declares"
+        );
+        let key = |encoding| Declared::new(NAME, Kind::Key).with_encoding(encoding);
+        let (_, findings) = merged(key(Encoding::Hex), key(Encoding::Base64));
+        assert_eq!(
+            findings[0].message,
+            "its `encoding` is hex in a.toml:encoding and base64 in what the program declares"
         );
     }
 }

@@ -36,6 +36,7 @@ pub(super) const COMMANDS: &[(&str, &str)] = &[
 ];
 
 /// The commands that print no document but that of a failure.
+#[cfg(test)]
 pub(super) const WITHOUT: &[&str] = &[
     "run",
     "redact",
