@@ -222,11 +222,12 @@ fn malformed(place: &str, what: &str) -> Error {
 
 /// Returns the text of a value that is to be written in a format of text.
 fn text_of<'a>(item: &'a Item<'_>, format: &str) -> Result<&'a str> {
-    let holds_zero = format == "json";
+    let refuses_zero = !matches!(format, "json");
     // EXPOSES: to the text that is exported, which is wiped
     let text = item.value.expose_str().ok();
     // A zero byte is text, and yet nothing that a variable holds.
-    text.filter(|text| holds_zero || !text.contains('\0')).ok_or_else(|| {
+    let has_zero = |text: &str| text.bytes().any(|byte| matches!(byte, 0));
+    text.filter(|text| !(refuses_zero && has_zero(text))).ok_or_else(|| {
         let message = format!("a {format} document holds text, and the value is none");
         Error::new(ErrorKind::Malformed, message)
             .with_name(item.name)

@@ -252,8 +252,11 @@ async fn write(
     order.sort_by_key(|step| {
         let value = &step.entry.value;
         // EXPOSES: only whether a zero byte is in it is looked at
-        let is_line = value.is_text() && !value.expose_bytes().contains(&0);
-        (is_line, step.entry.name.field().is_none())
+        let has_zero = value.expose_bytes().iter().any(|byte| matches!(byte, 0));
+        (
+            value.is_text() && !has_zero,
+            step.entry.name.field().is_none(),
+        )
     });
     let total = u64::try_from(order.len()).ok();
     let progress = Progress::start(&context.screen, "writing", total);
