@@ -149,7 +149,9 @@ fn unsearchable(name: &SecretName, length: usize) -> Finding {
         length if length < SHORTEST_VALUE => format!(
             "its value is not searched for: with fewer than {SHORTEST_VALUE} bytes it is in ordinary text"
         ),
-        _ => "its value is not searched for: it is too much like blanks and line breaks".to_owned(),
+        _ => "its value is not searched for: but for n, r, backslashes and blanks, of which line breaks are made, \
+              it has too few characters"
+            .to_owned(),
     };
     let help = match length {
         0 => "",

@@ -56,7 +56,13 @@ pub(crate) fn run(args: &Args, context: &Context<'_>) -> Outcome {
     for file in files {
         let source = match file.as_os_str().as_encoded_bytes() {
             b"-" => unbuffered(io::stdin())?,
-            _ => File::open(file).map_err(|error| unread(file, error))?,
+            _ => match File::open(file) {
+                Ok(source) => source,
+                Err(error) => {
+                    output(masker.end())?;
+                    return Err(unread(file, error));
+                }
+            },
         };
         match copy(source, &mut masker) {
             Ok(()) => {}

@@ -263,7 +263,7 @@ fn what_is_too_short_is_named() {
     for (value, said) in [
         ("", "no value"),
         ("12345", "fewer than 6"),
-        ("n\\n\\n\\rn\\n", "too much like"),
+        ("n\\n\\n\\rn\\n", "too few characters"),
     ] {
         let secret = Secret::from_text(value);
         let (forms, warnings) = KnownForms::new([(&name, &secret)]);

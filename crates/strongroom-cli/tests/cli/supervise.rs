@@ -253,3 +253,39 @@ fn a_crash_of_the_program_ends_it() {
     let running = Running::start(&room, &["--watch", "restart"], "kill -SEGV $$");
     assert_eq!(running.code(), Some(139));
 }
+
+#[test]
+fn output_that_is_lost_is_no_success() {
+    let full = std::fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let ran = room()
+        .command(&["run", "--mask", "--", "sh", "-c", "echo hi"])
+        .stdout(full)
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&ran.stderr);
+    assert_eq!(ran.status.code(), Some(125), "{stderr}");
+    assert!(stderr.contains("a part of it is lost"), "{stderr}");
+}
+
+#[test]
+fn what_writes_for_ever_is_not_waited_for() {
+    let room = room();
+    let mut child = room
+        .command(&["run", "--mask", "--", "sh", "-c", "yes & exit 3"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut output = child.stdout.take().unwrap();
+    // Slower than what writes: there is always more to copy.
+    let reader = thread::spawn(move || {
+        let mut some = [0; 4096];
+        while output.read(&mut some).unwrap() > 0 {
+            thread::sleep(Duration::from_millis(1));
+        }
+    });
+    assert_eq!(child.wait().unwrap().code(), Some(3));
+    reader.join().unwrap();
+}

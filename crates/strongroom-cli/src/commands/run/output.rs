@@ -18,6 +18,9 @@ use crate::mask::{Mask, Masker, PAUSE};
 /// How long what the program left running may write on after the program's end.
 const AFTER_END: Duration = Duration::from_secs(5);
 
+/// What is copied of a stream that goes on after that: what a pipe may hold.
+const LEFT: usize = 64 * 1024;
+
 /// The values that are masked, which may be replaced while the program runs.
 pub(super) struct Known(Mutex<Arc<(KnownForms, Mask)>>);
 
@@ -38,7 +41,7 @@ impl Known {
 
 /// Both streams of a program, each copied by a thread.
 pub(super) struct Output {
-    ended: mpsc::UnboundedReceiver<()>,
+    ended: mpsc::UnboundedReceiver<io::Result<()>>,
     /// When these are dropped, the threads copy what is there and end.
     stops: Vec<PipeWriter>,
 }
@@ -54,8 +57,11 @@ impl Output {
             stops.push(stopper);
             thread::Builder::new().spawn(move || {
                 // A reader who has gone is told to the program, by a closed pipe.
-                let _ = copy(from, &stop, &to, &known);
-                let _ = send.send(());
+                let copied = match copy(from, &stop, &to, &known) {
+                    Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+                    copied => copied,
+                };
+                let _ = send.send(copied);
             })?;
             Ok(program_end)
         };
@@ -65,11 +71,21 @@ impl Output {
     }
 
     /// Waits for the rest of the output, after the program's end.
-    pub(super) async fn finish(mut self) {
-        let all = async { while self.ended.recv().await.is_some() {} };
-        if tokio::time::timeout(AFTER_END, all).await.is_err() {
-            self.stops.clear();
-            while self.ended.recv().await.is_some() {}
+    ///
+    /// # Errors
+    /// Whatever made a stream end early, but that nobody read it on.
+    pub(super) async fn finish(mut self) -> io::Result<()> {
+        let mut outcome = Ok(());
+        let late = tokio::time::sleep(AFTER_END);
+        tokio::pin!(late);
+        loop {
+            tokio::select! {
+                ended = self.ended.recv() => match ended {
+                    Some(copied) => outcome = outcome.and(copied),
+                    None => return outcome,
+                },
+                () = &mut late, if !self.stops.is_empty() => self.stops.clear(),
+            }
         }
     }
 }
@@ -89,7 +105,10 @@ fn copy(mut from: PipeReader, stop: &PipeReader, to: &File, known: &Known) -> io
                     masker.pause()?;
                     continue;
                 }
-                Ready::Stop => return masker.end(),
+                Ready::Stop => {
+                    copy_left(&mut from, &mut masker)?;
+                    return masker.end();
+                }
             }
             // What was written since then may hold the new values, and what is held the beginning of one.
             if !Arc::ptr_eq(&current, &known.current()) {
@@ -109,6 +128,28 @@ fn copy(mut from: PipeReader, stop: &PipeReader, to: &File, known: &Known) -> io
     }
 }
 
+/// Copies what is there, and no more than a pipe holds: whoever writes may never end.
+fn copy_left(from: &mut PipeReader, masker: &mut Masker<'_, &File>) -> io::Result<()> {
+    let mut left = LEFT;
+    while left > 0 {
+        let mut ready = [PollFd::new(&*from, PollFlags::IN)];
+        let now = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        if poll(&mut ready, Some(&now))? == 0 {
+            break;
+        }
+        let count = from.read(masker.room())?;
+        if count == 0 {
+            break;
+        }
+        masker.filled(count)?;
+        left = left.saturating_sub(count);
+    }
+    Ok(())
+}
+
 /// What waiting for text came to.
 enum Ready {
     Text,
@@ -125,10 +166,11 @@ fn wait(from: &PipeReader, stop: &PipeReader, pause: Option<&Timespec>) -> io::R
     loop {
         match poll(&mut both, pause) {
             Ok(0) => return Ok(Ready::Pause),
-            Ok(_) if both.first().is_some_and(|from| !from.revents().is_empty()) => {
-                return Ok(Ready::Text);
+            // First, as there may be text without an end.
+            Ok(_) if both.last().is_some_and(|stop| !stop.revents().is_empty()) => {
+                return Ok(Ready::Stop);
             }
-            Ok(_) => return Ok(Ready::Stop),
+            Ok(_) => return Ok(Ready::Text),
             Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }

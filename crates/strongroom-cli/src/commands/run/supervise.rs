@@ -2,13 +2,16 @@
 //! of replaced secrets.
 
 use std::ffi::OsString;
+use std::io;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
-use strongroom::{Encoding, Error, ErrorKind, EventKind, Events, Secret, SecretName, Secrets};
+use strongroom::{
+    Encoding, Error, ErrorKind, EventKind, Events, Finding, Secret, SecretName, Secrets,
+};
 use tokio::process::Child;
 use tokio::time::{sleep, timeout};
 
@@ -63,7 +66,7 @@ impl Supervised<'_> {
         loop {
             match self.wait(&mut running, &mut signals, &mut events).await {
                 Err(error) => return Err(ours(error)),
-                Ok(Turn::Ended(status)) => return Ok(end(running, status).await),
+                Ok(Turn::Ended(status)) => return self.end(running, status).await,
                 Ok(Turn::Replaced) => {}
             }
             let next = match self.plan.values(self.secrets).await {
@@ -83,10 +86,10 @@ impl Supervised<'_> {
                 Some(Reaction::Signal(signal)) => running.target.send(signal),
                 Some(Reaction::Restart) => {
                     if let Some(status) = self.stop(&mut running, &mut signals).await? {
-                        return Ok(end(running, status).await);
+                        return self.end(running, status).await;
                     }
                     if let Some(output) = running.output.take() {
-                        output.finish().await;
+                        self.say(output.finish().await);
                     }
                     running = self.start(&values, known.as_ref())?;
                     self.context
@@ -96,6 +99,32 @@ impl Supervised<'_> {
                 None => {}
             }
         }
+    }
+
+    /// Returns the exit code of a program that ended, when all of its output is written.
+    async fn end(&self, mut running: Running, status: ExitStatus) -> Outcome {
+        let written = match running.output.take() {
+            Some(output) => self.say(output.finish().await),
+            None => true,
+        };
+        let code = status.code().or_else(|| status.signal()?.checked_add(128));
+        let code = code.and_then(|code| u8::try_from(code).ok());
+        Ok(match code {
+            // The program can't know that a part of its output is lost.
+            Some(0) if !written => RUN_FAILED,
+            code => code.unwrap_or(RUN_FAILED),
+        })
+    }
+
+    /// Says that output is lost, if it is. Reports whether all of it was written.
+    fn say(&self, written: io::Result<()>) -> bool {
+        let Err(error) = written else {
+            return true;
+        };
+        let message = "can't write the program's output, and a part of it is lost";
+        let lost = Error::new(ErrorKind::Config, message).with_source(error);
+        self.context.screen.error(&lost);
+        false
     }
 
     fn start(&self, values: &[Value<'_>], known: Option<&Arc<Known>>) -> Result<Running, Failure> {
@@ -228,22 +257,21 @@ impl Supervised<'_> {
             .collect();
         let all = named.iter().chain(&decoded);
         let (forms, warnings) = KnownForms::new(all.map(|(name, secret)| (name, secret)));
-        if former.is_empty() {
-            self.context.screen.warnings(&warnings);
-        }
+        // The former were warned of when they came.
+        let version = |values: &[Value<'_>], finding: &Finding| {
+            let is_it =
+                |value: &&Value<'_>| finding.name.as_ref() == Some(&value.variable.declared.name);
+            let secret = values.iter().find(is_it)?.secret.as_ref()?;
+            secret.metadata().version().cloned()
+        };
+        let is_new = |finding: &&Finding| {
+            let current = version(values, finding);
+            current.is_none() || current != version(former, finding)
+        };
+        self.context.screen.warnings(warnings.iter().filter(is_new));
         let mask = Mask::new(None, &forms)?;
         Ok((forms, mask))
     }
-}
-
-/// Returns the exit code of a program that ended, when all of its output is written.
-async fn end(mut running: Running, status: ExitStatus) -> u8 {
-    if let Some(output) = running.output.take() {
-        output.finish().await;
-    }
-    let code = status.code().or_else(|| status.signal()?.checked_add(128));
-    code.and_then(|code| u8::try_from(code).ok())
-        .unwrap_or(RUN_FAILED)
 }
 
 fn lost(error: std::io::Error) -> Error {

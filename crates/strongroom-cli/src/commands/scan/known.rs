@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use serde::Serialize;
-use strongroom::{Connection, Error, ErrorKind, Secret, SecretName, Source};
+use strongroom::{Connection, Declared, Error, ErrorKind, Secret, SecretName, Source};
 
 use super::finding::Finding;
 use crate::context::Context;
@@ -53,12 +53,23 @@ impl Known {
             return Ok(Self::default());
         }
         context.connected(async |connection| {
-            let names: Vec<_> = connection
-                .declared()
-                .map(|declared| declared.name.clone())
-                .collect();
+            // A dynamic secret is another one for each reader: asking would only make a new one.
+            let is_lent = |declared: &&Declared| {
+                let source = declared.source.as_ref();
+                source.is_some_and(|source| source.lease)
+            };
+            let (lent, held): (Vec<_>, Vec<_>) = connection.declared().partition(is_lent);
+            let names: Vec<_> = held.iter().map(|declared| declared.name.clone()).collect();
             let answers = connection.fetch(&names).await;
-            Ok(Self::of(connection, names.into_iter().zip(answers))?)
+            let mut known = Self::of(connection, names.into_iter().zip(answers))?;
+            known
+                .unsearched
+                .extend(lent.iter().map(|declared| Unsearched {
+                    name: declared.name.clone(),
+                    reason:
+                        "it is a dynamic secret, of which each reader has another value".to_owned(),
+                }));
+            Ok(known)
         })
     }
 

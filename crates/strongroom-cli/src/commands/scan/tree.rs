@@ -112,12 +112,15 @@ impl Tree<'_> {
             if !ignored.is_ignored(entry.path(), is_dir) {
                 return true;
             }
+            let is_looked_at = with_ignored || (is_dir && ignored.has_tracked(entry.path()));
             let mut passed = lock(&passed);
-            passed.ignored = passed.ignored.saturating_add(1);
+            if !is_looked_at {
+                passed.ignored = passed.ignored.saturating_add(1);
+            }
             if !is_dir && secret_files::may_be_secret(&entry.file_name().to_string_lossy()) {
                 passed.candidates.push(entry.path().to_owned());
             }
-            with_ignored || (is_dir && ignored.has_tracked(entry.path()))
+            is_looked_at
         });
         walk
     }
@@ -202,7 +205,8 @@ fn tracked_though_ignored(context: &Context<'_>, root: &Path, looked: &mut Looke
             "-z",
             "--cached",
             "--ignored",
-            "--exclude-standard",
+            // Neither the user's settings nor the repository's name another file to read.
+            "--exclude-per-directory=.gitignore",
         ];
         let names = git.ask(&list)?;
         let names = names
