@@ -1,12 +1,13 @@
 //! What stands in one text: known values, literals, logging, and whether the file is a secret as a whole.
 
+use std::ops::Range;
 use std::path::Path;
 
 use strongroom::Result;
 
-use super::finding::{Finding, Place, Tagger, position};
+use super::finding::{Finding, Place, Tagger};
 use super::known::{self, Known};
-use super::lines::{allows, line_at};
+use super::lines::Lines;
 use super::literals::Literals;
 use super::logging::{self, Logging};
 use super::secret_files;
@@ -59,8 +60,9 @@ impl Examiner {
         let name = path.as_os_str().as_encoded_bytes();
         let mut shown = None;
         let mut shown = || shown.get_or_insert_with(|| self.shown(path)).clone();
-        let mut add = |rule, offset: Option<usize>, text: &[u8]| {
-            let (line, column) = offset.map_or((0, 0), |offset| position(bytes, offset));
+        let mut lines = Lines::of(bytes);
+        let mut add = |rule, position: Option<(usize, usize)>, text: &[u8]| {
+            let (line, column) = position.unwrap_or_default();
             Finding {
                 path: shown(),
                 place: place.clone(),
@@ -80,7 +82,7 @@ impl Examiner {
         for found in &known {
             let finding = add(
                 known::RULE,
-                Some(found.range.start),
+                Some(lines.position(found.range.start)),
                 found.secret.as_str().as_bytes(),
             );
             examined.findings.push(found.name(finding));
@@ -97,19 +99,19 @@ impl Examiner {
         let literals = literals.map(|literal| (literal.rule, literal.range));
         let logged = self.logging.find(path, bytes).into_iter();
         let logged = logged.map(|range| (logging::RULE, range));
+        let known = joined(known.into_iter().map(|found| found.range).collect());
         for (rule, range) in literals.chain(logged) {
-            let is_known = |found: &known::Found<'_>| {
-                found.range.start < range.end && range.start < found.range.end
-            };
-            if known.iter().any(is_known) {
+            let next = known.partition_point(|known| known.end <= range.start);
+            if known.get(next).is_some_and(|known| known.start < range.end) {
                 continue;
             }
-            if allows(line_at(bytes, range.start), rule) {
+            if lines.allows(range.start, rule) {
                 examined.allowed = examined.allowed.saturating_add(1);
                 continue;
             }
             let text = bytes.get(range.clone()).unwrap_or_default();
-            examined.findings.push(add(rule, Some(range.start), text));
+            let position = lines.position(range.start);
+            examined.findings.push(add(rule, Some(position), text));
         }
         examined
     }
@@ -117,6 +119,19 @@ impl Examiner {
     pub(super) fn tagger(&self) -> &Tagger {
         &self.tagger
     }
+}
+
+/// Joins ranges that overlap, and puts them in order.
+fn joined(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    ranges.sort_by_key(|range| range.start);
+    let mut joined: Vec<Range<usize>> = Vec::new();
+    for range in ranges {
+        match joined.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => joined.push(range),
+        }
+    }
+    joined
 }
 
 fn is_binary(bytes: &[u8]) -> bool {

@@ -95,30 +95,9 @@ impl Tagger {
     }
 }
 
-/// Finds the line and the column of an offset, both from 1. A column counts characters.
-pub(super) fn position(text: &[u8], offset: usize) -> (usize, usize) {
-    let before = text.get(..offset).unwrap_or(text);
-    let line = before.iter().filter(|byte| **byte == b'\n').count();
-    let start = before.iter().rposition(|byte| *byte == b'\n');
-    let start = start.map_or(0, |at| at.saturating_add(1));
-    let characters = before.get(start..).unwrap_or_default();
-    // All but the bytes that continue a character.
-    let column = characters.iter().filter(|byte| **byte & 0xc0 != 0x80);
-    (line.saturating_add(1), column.count().saturating_add(1))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn positions_count_lines_and_characters_from_one() {
-        let text = "ab\ncäd\n".as_bytes();
-        assert_eq!(position(text, 0), (1, 1));
-        assert_eq!(position(text, 3), (2, 1));
-        assert_eq!(position(text, 6), (2, 3));
-        assert_eq!(position(text, 99), (3, 1));
-    }
 
     #[test]
     fn tags_depend_on_key_rule_and_text() {

@@ -10,6 +10,8 @@ use std::path::Path;
 use regex::bytes::{Regex, RegexBuilder};
 use strongroom::{Error, ErrorKind, Result};
 
+use super::lines::Lines;
+
 mod arguments;
 mod names;
 
@@ -104,10 +106,20 @@ impl Logging {
             return Vec::new();
         };
         let mut found = Vec::new();
-        for call in call.find_iter(text) {
-            let line = super::lines::line_at(text, call.start());
+        let lines = Lines::of(text);
+        let is_comment = |line: &[u8]| {
             let line = line.trim_ascii_start();
-            if line.starts_with(language.syntax.comment.as_bytes()) || line.starts_with(b"*") {
+            line.starts_with(language.syntax.comment.as_bytes()) || line.starts_with(b"*")
+        };
+        // The line that was looked at last.
+        let mut last = None;
+        for call in call.find_iter(text) {
+            let start = lines.start_of(call.start());
+            let (_, comment) = match last {
+                Some((at, comment)) if at == start => (at, comment),
+                _ => *last.insert((start, is_comment(lines.line_at(start)))),
+            };
+            if comment {
                 continue;
             }
             let end = call.end().saturating_add(MOST_ARGUMENTS).min(text.len());
