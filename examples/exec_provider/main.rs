@@ -49,7 +49,12 @@ struct Version {
 }
 
 fn main() -> io::Result<()> {
-    let request: Value = serde_json::from_reader(io::stdin())?;
+    let request = io::read_to_string(io::stdin())?;
+    if request.is_empty() {
+        eprintln!("nothing was asked; strongroom starts this program for an address exec:/…");
+        return Ok(());
+    }
+    let request: Value = serde_json::from_str(&request)?;
     let mut answer = match run(&request)? {
         Ok(answer) => answer,
         Err(word) => json!({ "error": word }),
